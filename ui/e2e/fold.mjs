@@ -107,6 +107,22 @@ export const fixtureFold = [
     assert.deepEqual(faults, []);
   }],
 
+  ['Enter right after another text was typed goes to the first match of that text', async (browser, url) => {
+    const { page, faults } = await open(browser, `${url}/explore?fold=off`);
+    await drawn(page);
+    await page.locator('#search').fill('^parquet');
+    await page.locator('#match-index', { hasText: /^1 of \d+/ }).waitFor();
+    // Before the matches of the new text can be known.
+    await page.locator('#search').evaluate((input) => {
+      input.value = '^sqlx';
+      input.dispatchEvent(new InputEvent('input', { bubbles: true }));
+      input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+    });
+    await page.waitForFunction(() => /^sqlx/.test(document.querySelector('#focused-frame').textContent));
+    assert.match(await page.locator('#match-index').innerText(), /^1 of/);
+    assert.deepEqual(faults, []);
+  }],
+
   ['the share follows every letter that is typed, the view and the address follow when typing pauses', async (browser, url) => {
     const { page, faults } = await open(browser, 'about:blank', {});
     await page.clock.install();
@@ -120,8 +136,10 @@ export const fixtureFold = [
     for (const text of ['^parquet', '::Row::', 'serialize', '^sqlx']) {
       await page.locator('#search').fill(text);
       let share = '';
+      const deadline = Date.now() + 10_000;
       // Functions that the page is polled with need its clock.
-      while (share === '' || shares.includes(share)) share = await page.locator('#matched').textContent();
+      while ((share === '' || shares.includes(share)) && Date.now() < deadline) share = await page.locator('#matched').textContent();
+      assert.ok(share !== '' && !shares.includes(share), `${text} has the share ${share} after 10 s, as an earlier text`);
       shares.push(share);
       await page.clock.runFor(90);
       const { index, search, frame } = await seen();

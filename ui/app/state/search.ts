@@ -13,8 +13,8 @@ const matcher = new Matcher();
 /** Why the search has no result; empty if it has one. */
 export const searchProblem = signal('');
 
-/** The matches, with the tree in which they were found. */
-export const found = signal<{ result: Found; of: object } | null>(null);
+/** The matches, with the text that was searched for and the tree in which they were found. */
+export const found = signal<{ result: Found; text: string; of: object } | null>(null);
 const search = computed(() => state.value.search);
 
 /** The index of the match that the view is at; -1 if it is at none. */
@@ -34,6 +34,8 @@ function goTo(index: number): void {
 
 /** Goes to the next or the previous match, and from either end to the other. */
 export function step(by: 1 | -1): void {
+  // The matches of an earlier text stay on the screen until those of the new one are known.
+  if (found.peek()?.text !== search.peek()) return;
   const count = found.peek()?.result.matches.length ?? 0;
   if (count === 0) return;
   const from = matchIndex.peek() < 0 && by < 0 ? 0 : matchIndex.peek();
@@ -91,7 +93,7 @@ async function run(one: Wanted): Promise<void> {
     return;
   }
   searchProblem.value = problem;
-  found.value = result && { result, of: loaded.tree };
+  found.value = result && { result, text, of: loaded.tree };
   matchIndex.value = result ? result.matches.indexOf(focusNode.peek() ?? -1) : -1;
   // Only a new search moves the view; a refresh, zoom or fold repeats the search and does not.
   if (text === visited || problem !== '') return;
