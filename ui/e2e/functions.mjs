@@ -4,6 +4,7 @@ import { serve } from '../fixture/server.mjs';
 import { drawn, open, row, settle, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
+const HEAP = 'memory:inuse_space:bytes:space:bytes';
 const explore = (more = {}) => `/explore?${new URLSearchParams({ type: CPU, selector: '{service_name="davy"}', from: 'now-1h', ...more })}`;
 const params = (page) => new URL(page.url()).searchParams;
 
@@ -64,6 +65,26 @@ export const fixtureFunctions = [
       if (await page.evaluate(() => document.querySelectorAll('.sandwich-up canvas').length > 0)) undrawn++;
     }
     assert.ok(undrawn > 0);
+    server.close();
+    assert.deepEqual(faults, []);
+  }],
+
+  ['another table of the same functions does not repeat the requests for callers and callees', async (browser) => {
+    const began = Date.now();
+    const { server, url } = await serve({ now: () => began });
+    const { page, faults } = await open(browser, 'about:blank', { width: 1440 });
+    // No frame of most functions is drawn.
+    await page.route('**/flamegraph?*max_nodes=20000*', (route) => route.continue({ url: route.request().url().replace('max_nodes=20000', /[?&]function=/.test(route.request().url()) ? 'max_nodes=20000' : 'max_nodes=20') }));
+    await page.goto(url + explore({ view: 'sandwich', type: HEAP }));
+    const asked = [];
+    page.on('request', (r) => { if (r.url().includes('function=')) asked.push(new URL(r.url()).searchParams.get('side')); });
+    const rows = page.locator('.tr');
+    await rows.first().waitFor();
+    await rows.nth(8).click();
+    await page.locator('.sandwich:not([aria-busy="true"]) .sandwich-part canvas').first().waitFor();
+    await Promise.all([page.waitForResponse(/profiles\/top/), page.locator('#attribute').click()]);
+    await settle(page);
+    assert.deepEqual(asked.toSorted(), ['callees', 'callers']);
     server.close();
     assert.deepEqual(faults, []);
   }],

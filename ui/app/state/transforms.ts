@@ -103,12 +103,18 @@ effect(() => {
   );
 });
 
+/** The name in the table, which may have a function of which no frame is drawn. Only another name repeats the requests below. */
+const rows = computed(() => top.state.value.data?.functions);
+const nameInTable = computed(() => {
+  const fn = drawn.value?.fn;
+  return rows.value?.find((row) => nameKey(row.name) === fn)?.name;
+});
+
 effect(() => {
   if (drawn.value === null) return;
-  const { laid, of, fn } = drawn.value;
+  const { laid, of } = drawn.value;
   const query = around.value;
-  // The table may have a function of which no frame is drawn.
-  const name = laid?.name ?? top.state.value.data?.functions.find((row) => nameKey(row.name) === fn)?.name;
+  const name = laid?.name ?? nameInTable.value;
   // Without undrawn frames the page has everything.
   const isWhole = query === null || of.tree.undrawn === 0;
   const show = (all: Laid | null, partly = false, problem = ''): void => { sandwich.value = { laid: all, of, partly, problem }; };
