@@ -92,6 +92,7 @@ export const onlyFixture = [
     await page.locator('.notice.error').first().waitFor();
     const notices = await page.locator('.notices').innerText();
     assert.match(notices, /The archive is disabled\. Disabled by ada at 03:12: disk nearly full \(HTTP 503\)\./);
+    assert.doesNotMatch(notices, /Retrying/, 'a disabled endpoint is asked again');
     assert.equal(await page.locator('.notice.error').count(), 1, 'failures with the same cause share a notice');
     await shot(page, 'failure');
     const again = page.waitForRequest(/flamegraph/);

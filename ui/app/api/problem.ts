@@ -12,8 +12,15 @@ const UNREACHABLE: Problem = { title: 'Cannot connect to Davy', detail: 'Check t
 /** The headers of a response have arrived, so the server was reached. */
 export const CUT: Problem = { title: 'The response was cut off', detail: 'The connection to Davy closed before the response was complete', status: 0 };
 
-/** Whether the same request can succeed a little later: the connection failed, or a server or proxy is not ready. */
-export const isTemporary = (problem: Problem): boolean => problem === UNREACHABLE || problem === CUT || (problem.status >= 502 && problem.status <= 504);
+/** What the server says of a member or endpoint that an operator disabled, also with the status 503. */
+const DISABLED = /\b(is|was) disabled\b/;
+
+/**
+ * Whether the same request can succeed a little later: the connection failed, or a server or proxy is not ready. A request that
+ * timed out at a proxy (504) would be as expensive again.
+ */
+export const isTemporary = (problem: Problem): boolean =>
+  problem === UNREACHABLE || problem === CUT || problem.status === 502 || (problem.status === 503 && !DISABLED.test(`${problem.title} ${problem.detail}`));
 
 /** Reads an RFC 9457 problem document; any other body is described by its status. */
 export function problemFrom(status: number, contentType: string, body: string): Problem {

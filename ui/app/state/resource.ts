@@ -24,10 +24,16 @@ export interface Resource<T> {
 }
 
 /** A request that takes longer shows a hint and can be cancelled. */
-const SLOW_MS = 4_000;
+export const SLOW_MS = 4_000;
 
 /** The times until a request is repeated whose failure can pass; the last one is used again. */
 const RETRIES_MS = [2_000, 5_000, 15_000];
+
+/** Repeats a request, when the page is visible: nobody waits for the data of a hidden page. */
+function whenVisible(repeat: () => void, signal: AbortSignal): void {
+  if (document.visibilityState === 'hidden') document.addEventListener('visibilitychange', repeat, { once: true, signal });
+  else repeat();
+}
 
 /** Fetches the value whenever the key changes; a null key fetches nothing. */
 export function resource<T>(
@@ -40,12 +46,15 @@ export function resource<T>(
   const current = computed(key);
   let cancel = (): void => {};
   let failures = 0;
+  let latest: string | null = null;
   effect(() => {
     tries.value;
     const wanted = current.value;
+    if (wanted !== latest) failures = 0;
+    latest = wanted;
     if (wanted === null) {
-      // Nothing is requested any more, and a request in progress was aborted.
-      if (state.peek().loading) state.value = { ...state.peek(), loading: false, slow: false };
+      // Nothing is requested any more: a request in progress was aborted, and one that failed is not repeated.
+      state.value = { ...state.peek(), loading: false, slow: false, problem: null, retrying: false };
       return;
     }
     const control = new AbortController();
@@ -73,7 +82,7 @@ export function resource<T>(
         if (control.signal.aborted) return;
         const problem = problemOf(error);
         const retrying = isTemporary(problem);
-        if (retrying) again = setTimeout(() => { tries.value++; }, RETRIES_MS[Math.min(failures++, RETRIES_MS.length - 1)]);
+        if (retrying) again = setTimeout(() => whenVisible(() => { tries.value++; }, control.signal), RETRIES_MS[Math.min(failures++, RETRIES_MS.length - 1)]);
         state.value = { ...state.peek(), loading: false, slow: false, problem, retrying };
       },
     );

@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-
-const SLOW_MS = 4_000;
+import { SLOW_MS } from '../state/resource';
 
 /** What is shown until the first response arrives, and after some seconds that none has. */
 export function Waiting({ text = 'Loading…' }: { text?: string }) {
