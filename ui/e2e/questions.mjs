@@ -173,8 +173,8 @@ export const fixtureQuestions = [
   }]),
 
   ['the content of each page is one Tab and one key away, and the parts of Explore one key', async (browser, url) => {
-    const inside = (page, selector) => page.evaluate((of) => document.activeElement?.closest(of) !== null, selector);
-    for (const [path, sign, part] of [['/', '.changes tbody tr', 'main'], ['/explore', '.flame-host[data-nodes]', 'canvas'], ['/compare', '.flame-host[data-nodes]', 'canvas'], ['/members', 'tr.line', 'main'], ['/fleet', 'main table', 'main'], ['/archive', 'main', 'body']]) {
+    const inside = (page, selector) => page.evaluate((of) => Boolean(document.activeElement?.closest(of)), selector);
+    for (const [path, sign, part] of [['/', '.changes tbody tr', 'main'], ['/explore', '.flame-host[data-nodes]', 'canvas'], ['/compare', '.flame-host[data-nodes]', 'canvas'], ['/members', 'tr.line', 'main'], ['/fleet', 'main table', 'main'], ['/archive', 'main', 'main']]) {
       const { page } = await begin(browser, url, path, 'keyboard');
       await page.locator(sign).first().waitFor();
       await press(page, 'Tab');
