@@ -255,7 +255,8 @@ pub(crate) struct Names {
     indices: Vec<Option<(u64, Arc<Index>)>>,
 }
 
-/// An index is read once per window and may be larger than all other memory of the process.
+/// An index in a file is read once per window and may be larger than all other memory of the process. That of an index in
+/// memory is not given back.
 impl Drop for Names {
     fn drop(&mut self) {
         for (_, index) in self.indices.iter().flatten() {

@@ -5,7 +5,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Adds everything that the samples of a profile say to a hash.
 pub(super) fn add(profile: &Profile, hash: &mut Xxh3) {
-    let mut bytes = Bytes(Vec::with_capacity(16 * profile.stacks.len()));
+    let mut bytes = Bytes {
+        pending: Vec::with_capacity(2 * CHUNK),
+        hash,
+    };
     let counts = [
         profile.strings.len(),
         profile.sample_types.len(),
@@ -20,7 +23,7 @@ pub(super) fn add(profile: &Profile, hash: &mut Xxh3) {
     bytes.numbers(counts.map(|count| count as u64));
     for text in profile.strings.iter() {
         bytes.numbers([text.len() as u64]);
-        bytes.0.extend_from_slice(text.as_bytes());
+        bytes.add(text.as_bytes());
     }
     for of in profile.sample_types.iter().chain([&profile.period_type]) {
         bytes.ids([of.kind.0, of.unit.0]);
@@ -64,25 +67,44 @@ pub(super) fn add(profile: &Profile, hash: &mut Xxh3) {
     for value in &samples.values {
         bytes.numbers([*value as u64]);
     }
-    hash.update(&bytes.0);
+    bytes.finish();
 }
 
-/// Numbers, little-endian.
-struct Bytes(Vec<u8>);
+/// Bytes that are hashed at once.
+const CHUNK: usize = 16 << 10;
 
-impl Bytes {
+/// Texts and numbers, little-endian, on their way to a hash.
+struct Bytes<'a> {
+    pending: Vec<u8>,
+    hash: &'a mut Xxh3,
+}
+
+impl Bytes<'_> {
+    fn add(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= CHUNK {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.hash.update(&self.pending);
+        self.pending.clear();
+    }
+
     fn ids<const N: usize>(&mut self, ids: [u32; N]) {
         self.all(&ids);
     }
 
     fn all(&mut self, ids: &[u32]) {
-        let bytes = ids.iter().flat_map(|id| id.to_le_bytes());
-        self.0.extend(bytes);
+        for id in ids {
+            self.add(&id.to_le_bytes());
+        }
     }
 
     fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
         for number in numbers {
-            self.0.extend_from_slice(&number.to_le_bytes());
+            self.add(&number.to_le_bytes());
         }
     }
 }

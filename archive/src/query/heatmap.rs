@@ -61,7 +61,7 @@ struct Value {
     sum: i128,
     /// Start of the window.
     start_ms: i64,
-    /// The first sample whose time is known.
+    /// The first sample whose time is known and within the window.
     sampled_ms: Option<i64>,
     /// Number of windows of a cell.
     count: u32,
@@ -122,19 +122,15 @@ impl<const OF_SPANS: bool> Visitor for Gather<OF_SPANS> {
                 });
                 value.sum += i128::from(values.values[row]);
                 let nanos = spans.map_or(0, |spans| spans.rows[row].time_nanos);
-                if nanos != 0 {
-                    let at_ms = nanos.div_euclid(1_000_000);
+                let at_ms = nanos.div_euclid(1_000_000);
+                // Clocks of agents are not always those of their windows.
+                let end_ms = window.start_ms.saturating_add(window.duration_ms);
+                if (window.start_ms..=end_ms).contains(&at_ms) {
                     value.sampled_ms = Some(value.sampled_ms.map_or(at_ms, |ms| ms.min(at_ms)));
                 }
             }
         }
         Ok(())
-    }
-}
-
-impl Value {
-    fn at_ms(&self) -> i64 {
-        self.sampled_ms.unwrap_or(self.start_ms)
     }
 }
 
@@ -162,7 +158,7 @@ impl<const OF_SPANS: bool> Gather<OF_SPANS> {
         let y_min: Vec<i64> = (0..buckets as i128).map(lower).collect();
         let mut cells: BTreeMap<(u32, u32), Cell<'_>> = BTreeMap::new();
         for (key, value) in &self.values {
-            let step = ((value.at_ms() - self.from_ms).max(0) / self.step_ms) as u32;
+            let step = ((value.start_ms - self.from_ms).max(0) / self.step_ms) as u32;
             let cell = cells.entry((key.1, step)).or_insert_with(|| Cell {
                 counts: vec![0; buckets],
                 largest: (key, value),
@@ -199,7 +195,7 @@ impl<const OF_SPANS: bool> Gather<OF_SPANS> {
         let labels = value.source.iter();
         let labels = labels.filter(|(name, _)| !is_grouped(name));
         Exemplar {
-            at_ms: value.at_ms(),
+            at_ms: value.sampled_ms.unwrap_or(value.start_ms),
             profile: key.0,
             span: key.2,
             value: i64::try_from(mean(value)).unwrap_or(i64::MAX),

@@ -117,11 +117,11 @@ impl Program {
         }
         // Both have the same code, which begins with a page of headers.
         let full = folder.path().join("program.full");
-        let symbols = output(Command::new("go").args(["tool", "nm"]).arg(full))?;
-        let work = symbols
-            .lines()
-            .find(|line| line.ends_with(" T main.work"))?;
-        let address = u64::from_str_radix(work.split_whitespace().next()?, 16).ok()?;
+        let symbols = output(Command::new("go").args(["tool", "nm"]).arg(full));
+        let symbols = symbols.expect("the symbols of the program");
+        let work = symbols.lines().find(|line| line.ends_with(" T main.work"));
+        let address = work.and_then(|line| line.split_whitespace().next());
+        let address = u64::from_str_radix(address.expect("main.work"), 16).expect("an address");
         Some(Self {
             folder,
             build_id: "b5381a45".to_owned(),

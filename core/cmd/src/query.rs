@@ -1,6 +1,7 @@
 //! `davy query`: queries the archive.
 
 mod diff;
+mod time;
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -8,7 +9,6 @@ use crate::output::{Format, OutputOptions, ROWS, text};
 use crate::server::Server;
 use crate::stderr;
 use davy_archive::types::TypeFilter;
-use davy_base::{Clock, Timestamp};
 use davy_control::nearest;
 use davy_profile::names::visible;
 use std::borrow::Cow;
@@ -32,10 +32,10 @@ pub(crate) struct QueryOptions {
     #[arg(long, conflicts_with = "selector")]
     all_services: bool,
     /// Start: 1h (ago), now-90m, 2026-11-28, "2026-11-28 13:00" (UTC), RFC 3339 or unix time
-    #[arg(long, default_value = FROM, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+    #[arg(long, default_value = FROM, value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true)]
     from: String,
     /// End, exclusive
-    #[arg(long, default_value = "now", value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+    #[arg(long, default_value = "now", value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true)]
     until: String,
     /// Labels to group by, such as member,op
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
@@ -63,25 +63,13 @@ pub(crate) struct QueryOptions {
     server: Server,
 }
 
-/// Checks a time. The server interprets it, relative to its own clock.
-fn time(text: &str) -> Result<String, String> {
-    match davy_archive::time::parse(text, Clock::system().now()) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn time_of(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    davy_archive::time::parse(text, now).map_err(|error| Failure::usage(error.to_string()))
-}
-
 /// Queries the archive and writes the result.
 pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     let format = options.output.format()?;
     if options.base.is_given() && !matches!(format, Format::Text | Format::Folded | Format::Json) {
         return Err(Failure::usage(
-            "--diff-from: a comparison is written as text, folded or json; `davy diff` prints a table of functions, the page \
-             Compare shows a flame graph, and inferno-flamegraph draws one from the folded stacks",
+            "--diff-from supports the formats text, folded and json only; use one of them, or run `davy diff` for a table of \
+             functions",
         ));
     }
     let client = Client::new(&options.server)?;
@@ -115,7 +103,14 @@ pub(crate) fn run(options: &QueryOptions) -> Result<(), Failure> {
     }
     query.extend(options.path.iter().map(|frame| ("path", frame.clone())));
     if options.base.is_given() {
-        return diff::run(&client, options, format, query);
+        let compared = diff::Compared {
+            profile_type: &options.profile_type,
+            from: &options.from,
+            until: &options.until,
+            base: &options.base,
+            output: &options.output,
+        };
+        return diff::run(&client, &compared, format, query);
     }
     let mut limit = |name, default: Option<usize>| {
         if let Some(number) = options.output.max_nodes().or(default) {

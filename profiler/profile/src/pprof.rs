@@ -9,5 +9,5 @@ mod field;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode;
+pub use decode::{LABELS, decode};
 pub use encode::{encode, stack_bytes};

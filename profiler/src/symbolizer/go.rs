@@ -1,6 +1,6 @@
 //! The functions of Go programs, from the tables of their runtime. Stripped programs keep these.
 //!
-//! Format: the Go runtime's `symtab.go`, versions 1.18 to 1.26. `.gopclntab` begins with a header:
+//! Format: the Go runtime's `symtab.go`, versions 1.18 to 1.26; the tests read programs of the Go that is installed. `.gopclntab` begins with a header:
 //!
 //! ```text
 //! | magic: u32 | 0: u16 | quantum: u8 | size of a pointer: u8 | functions: u64 | files: u64 | start of the code: u64 |
@@ -22,6 +22,8 @@ use rustc_hash::FxHashMap;
 const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
 /// Maximum number of functions that are inlined into each other.
 const INLINED_MAX: usize = 64;
+/// How many times the bytes of the file may be read as names and paths.
+const TEXT_FACTOR: usize = 4;
 /// The table of positions that says which call was inlined.
 const INLINED_CALLS: u64 = 2;
 /// The data of a function that describes the calls that were inlined into it.
@@ -178,20 +180,23 @@ struct Reader<'t, 'i> {
     /// Ids of texts by their offsets.
     names: FxHashMap<u32, Option<StringId>>,
     paths: FxHashMap<u32, StringId>,
+    /// Bytes of text that may still be read. Texts of a damaged table can overlap.
+    left: usize,
 }
 
 impl Reader<'_, '_> {
     fn name(&mut self, offset: u32) -> Option<StringId> {
-        let (table, index) = (self.table, &mut *self.index);
+        let (table, index, left) = (self.table, &mut *self.index, &mut self.left);
         *self.names.entry(offset).or_insert_with(|| {
             let text = text_at(table.names, offset.into())?;
-            Some(index.string(&String::from_utf8_lossy(text)))
+            *left = left.saturating_sub(text.len());
+            (*left > 0).then(|| index.string(&String::from_utf8_lossy(text)))
         })
     }
 
     /// The path of a file of a compilation unit; empty if it is not known.
     fn path(&mut self, unit: u32, number: i32) -> StringId {
-        let (table, index) = (self.table, &mut *self.index);
+        let (table, index, left) = (self.table, &mut *self.index, &mut self.left);
         let offset = u32::try_from(number).ok().and_then(|number| {
             let at = 4 * (u64::from(unit) + u64::from(number));
             u32_at(table.units, at)
@@ -200,10 +205,14 @@ impl Reader<'_, '_> {
             return StringId(0);
         };
         *self.paths.entry(offset).or_insert_with(|| {
-            let text = text_at(table.files, offset.into());
-            text.map_or(StringId(0), |text| {
-                index.string(&String::from_utf8_lossy(text))
-            })
+            let Some(text) = text_at(table.files, offset.into()) else {
+                return StringId(0);
+            };
+            *left = left.saturating_sub(text.len());
+            if *left == 0 {
+                return StringId(0);
+            }
+            index.string(&String::from_utf8_lossy(text))
         })
     }
 
@@ -304,9 +313,11 @@ pub(super) fn add_functions(
         index,
         names: FxHashMap::default(),
         paths: FxHashMap::default(),
+        left: TEXT_FACTOR * elf.data().len(),
     };
     let mut function = Function::default();
     let code = code(elf);
+    let mut code = code.iter().peekable();
     let mut last = 0;
     for number in 0..table.count {
         let (Some((start, entry)), Some((end, _))) =
@@ -314,8 +325,15 @@ pub(super) fn add_functions(
         else {
             break;
         };
-        // They are sorted, and only code is read, so the work is bounded by the size of the file.
-        let is_code = code.iter().any(|(low, high)| *low <= start && end <= *high);
+        after_function();
+        if reader.left == 0 {
+            break;
+        }
+        // Functions and ranges are sorted and do not overlap, so no byte of code is read twice.
+        while code.next_if(|(_, high)| *high <= start).is_some() {}
+        let is_code = code
+            .peek()
+            .is_some_and(|(low, high)| *low <= start && end <= *high);
         if start < last || !is_code {
             continue;
         }
@@ -327,21 +345,30 @@ pub(super) fn add_functions(
             reader.add(start, end - start, &mut function);
             added.push((start, end));
         }
-        after_function();
     }
     added
 }
 
-/// The ranges of code.
+/// The ranges of code that are in the file, sorted and without overlaps.
 fn code(elf: &Elf<'_>) -> Vec<(u64, u64)> {
     let segments = elf.segments().filter(
         |segment| matches!(segment.flags(), SegmentFlags::Elf { p_flags } if p_flags & PF_X != 0),
     );
-    let ranges = segments.map(|segment| {
-        let length = segment.file_range().1.min(segment.size());
-        (segment.address(), segment.address().saturating_add(length))
+    let mut ranges: Vec<(u64, u64)> = segments
+        .filter_map(|segment| {
+            let length = segment.data().ok()?.len() as u64;
+            let end = segment.address().saturating_add(length.min(segment.size()));
+            Some((segment.address(), end))
+        })
+        .collect();
+    ranges.sort_unstable();
+    let mut before = 0;
+    ranges.retain(|(low, high)| {
+        let is_apart = *low >= before;
+        before = before.max(*high);
+        is_apart
     });
-    ranges.collect()
+    ranges
 }
 
 #[cfg(test)]

@@ -43,7 +43,8 @@ impl<'a> Memory<'a> {
     fn bytes(&self, address: u64) -> Option<&'a [u8]> {
         self.segments.iter().find_map(|(start, bytes)| {
             let within = address.checked_sub(*start)?;
-            bytes.get(usize::try_from(within).ok()?..)
+            let bytes = bytes.get(usize::try_from(within).ok()?..)?;
+            (!bytes.is_empty()).then_some(bytes)
         })
     }
 
@@ -59,7 +60,7 @@ impl<'a> Memory<'a> {
         let written = self.segments.iter().flat_map(move |(start, bytes)| {
             let words = bytes.as_chunks::<8>().0.iter().enumerate();
             let found = words.filter(move |(_, word)| u64::from_le_bytes(**word) == value);
-            found.map(move |(at, _)| start + 8 * at as u64)
+            found.map(move |(at, _)| start.wrapping_add(8 * at as u64))
         });
         relocated.map(|(at, _)| *at).chain(written)
     }

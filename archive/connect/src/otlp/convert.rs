@@ -8,7 +8,7 @@ use super::messages::{Export, Tables};
 use super::profile::Builder;
 use super::samples::{RawProfile, Samples};
 use crate::json::hex;
-use crate::status::Status;
+use crate::status::{Code, Status};
 use bytes::Bytes;
 use davy_archive::ingest::{Push, WindowIdentity};
 use davy_profile::Limits;
@@ -23,8 +23,14 @@ pub(super) fn pushes(
     bytes: usize,
     limits: Limits,
 ) -> Result<Vec<(String, Push)>, Status> {
-    let tables = Tables::of(&request.dictionary)
+    let tables = Tables::of(&request.dictionary, bytes)
         .map_err(|error| Status::invalid(format!("cannot decode the dictionary: {error}")))?;
+    let tables = tables.ok_or_else(|| {
+        Status::new(
+            Code::ResourceExhausted,
+            format!("the entries of the dictionary take more than {bytes} bytes of memory; split the request"),
+        )
+    })?;
     let mut texts = Texts::of(&tables);
     let mut builder = Builder::new(&tables, bytes, limits);
     let mut pushes = Vec::new();

@@ -56,10 +56,14 @@ pub(crate) struct Tables<'a> {
     pub(crate) stack_table: Vec<&'a [u8]>,
 }
 
+/// Memory of an entry, with what is noted beside it once it was decoded. In a request it can have two bytes.
+const ENTRY_BYTES: usize = 64;
+
 impl<'a> Tables<'a> {
-    /// The tables of a dictionary.
-    pub(crate) fn of(dictionary: &'a [u8]) -> Result<Self, wire::Error> {
+    /// The tables of a dictionary; `None` if they would take more than `limit` bytes of memory.
+    pub(crate) fn of(dictionary: &'a [u8], limit: usize) -> Result<Option<Self>, wire::Error> {
         let mut tables = Self::default();
+        let mut left = limit / ENTRY_BYTES;
         let mut reader = Reader::new(dictionary);
         while let Some((field, value)) = reader.field()? {
             let table = match field {
@@ -73,10 +77,14 @@ impl<'a> Tables<'a> {
                 _ => continue,
             };
             if let Value::Bytes(entry) = value {
+                let Some(others) = left.checked_sub(1) else {
+                    return Ok(None);
+                };
+                left = others;
                 table.push(entry);
             }
         }
-        Ok(tables)
+        Ok(Some(tables))
     }
 }
 

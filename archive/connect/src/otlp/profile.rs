@@ -22,7 +22,7 @@ const BUILD_IDS: [&str; 3] = [
     "process.executable.build_id.htlhash",
 ];
 /// Maximum number of labels of a sample.
-const LABELS: usize = 1_024;
+const LABELS: usize = davy_profile::pprof::LABELS;
 
 /// The entries of a table that the current profile has.
 struct Known<T> {
@@ -109,8 +109,8 @@ impl<'a> Builder<'a> {
             return Err(Status::new(
                 Code::ResourceExhausted,
                 format!(
-                    "the profiles of the request have more than {limit} bytes, each with its part of the dictionary, the \
-                     limit; split it"
+                    "the profiles of the request take more than {limit} bytes once each includes its part of the dictionary; \
+                     split the request"
                 ),
             ));
         };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 const SERVICE: &str = "service.name";
 
 /// Maximum number of labels in all sets of labels of a profile. In memory a label takes many times its size in a message.
-const LABELS: usize = 1_000_000;
+const LABELS_OF_SETS: usize = 1_000_000;
 
 /// A profile whose samples are not decoded.
 #[derive(Default)]
@@ -182,7 +182,7 @@ impl Samples {
                     });
                     let set = labels(&attributes);
                     label_count += set.len();
-                    check("labels of samples", label_count, LABELS)?;
+                    check("labels of samples", label_count, LABELS_OF_SETS)?;
                     all.sets.push(set);
                     let found = (service, all.sets.len() as u32 - 1);
                     known.insert(fields.key.as_slice().into(), found);

@@ -1,10 +1,10 @@
 //! `davy query --diff-from`: a query compared with another range, as one tree.
 
-use super::{QueryOptions, time_of};
-use crate::client::Client;
+use super::time;
+use crate::client::{Answer, Client};
 use crate::diff::{parsed, signed};
 use crate::failure::Failure;
-use crate::output::Format;
+use crate::output::{Format, OutputOptions};
 use crate::stderr;
 use davy_archive::types::TypeFilter;
 use davy_base::Clock;
@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 /// The base of a comparison.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BaseOptions {
-    /// Compare with the range that begins here, and show what changed, as text, folded stacks with both values, or JSON
-    #[arg(id = "diff-from", long, value_name = "TIME", value_parser = super::time, allow_hyphen_values = true)]
+    /// Start of the base range; shows what changed, as text, folded stacks with both values, or JSON
+    #[arg(id = "diff-from", long, value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true)]
     from: Option<String>,
-    /// End of the range that is compared with, exclusive [default: so that it is as long as the other]
-    #[arg(id = "diff-until", long, value_name = "TIME", value_parser = super::time, allow_hyphen_values = true, requires = "diff-from")]
+    /// End of the base range, exclusive [default: the base is as long as the queried range]
+    #[arg(id = "diff-until", long, value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true, requires = "diff-from")]
     until: Option<String>,
-    /// Series that are compared with [default: the same]
+    /// Selector of the base [default: that of the query]
     #[arg(
         id = "diff-selector",
         long,
@@ -38,44 +38,60 @@ impl BaseOptions {
     }
 }
 
-/// Compares, and writes the result. `query` is that of the range which is compared with the base.
+/// A query that is compared with a base.
+pub(super) struct Compared<'a> {
+    pub(super) profile_type: &'a str,
+    pub(super) from: &'a str,
+    pub(super) until: &'a str,
+    pub(super) base: &'a BaseOptions,
+    pub(super) output: &'a OutputOptions,
+}
+
+/// Compares, and writes the result. `query` are the parameters of the range that is compared with the base.
 pub(super) fn run(
     client: &Client,
-    options: &QueryOptions,
+    compared: &Compared<'_>,
     format: Format,
     mut query: Vec<(&str, String)>,
 ) -> Result<(), Failure> {
-    let base = base(options, &mut query)?;
+    let base = base(compared, &mut query)?;
     if format == Format::Json {
         for (name, value) in base {
             query.push((name.of_diff, value));
         }
-        let nodes = options.output.max_nodes();
+        let nodes = compared.output.max_nodes();
         query.extend(nodes.map(|nodes| ("max_nodes", nodes.to_string())));
         let answer = client.get_answer("/api/v1/profiles/diff", &query)?;
-        return options.output.write(&answer.body);
+        note("the comparison", &answer);
+        return compared.output.write(&answer.body);
     }
     let now = client.get_answer("/api/v1/profiles/folded", &query)?;
+    if now.is_unknown {
+        return Err(Failure::failed(now.hint.unwrap_or_default()));
+    }
     for (name, value) in base {
         query.retain(|(other, _)| *other != name.of_query);
         query.push((name.of_query, value));
     }
     let before = client.get_answer("/api/v1/profiles/folded", &query)?;
-    if let Some(unknown) = [&now, &before].into_iter().find(|side| side.is_unknown) {
-        return Err(Failure::failed(unknown.hint.clone().unwrap_or_default()));
-    }
-    if now.body.is_empty() && before.body.is_empty() {
-        stderr::print_line("davy: no samples match the query on either side");
-    }
+    note("the range", &now);
+    note("the base", &before);
     let body = if format == Format::Folded {
         both(&before.body, &now.body)?
     } else {
-        let unit = TypeFilter::parse(&options.profile_type);
+        let unit = TypeFilter::parse(compared.profile_type);
         let unit = unit.map_or_else(String::new, |filter| filter.sample_and_unit().1);
         let [before, now] = [parsed(&before.body)?, parsed(&now.body)?];
-        text(&before, &now, &unit, options.output.lines())
+        text(&before, &now, &unit, compared.output.lines())
     };
-    options.output.write(body.as_bytes())
+    compared.output.write(body.as_bytes())
+}
+
+/// Says why a side has no samples, so that an empty base is not taken for one in which everything was new.
+fn note(side: &str, answer: &Answer) {
+    if let Some(hint) = &answer.hint {
+        stderr::print_line(format_args!("davy: {side}: {hint}"));
+    }
 }
 
 /// A parameter of the base, as the comparison and as a query of the base alone call it.
@@ -86,15 +102,18 @@ struct Parameter {
 
 /// The parameters of the base. Both ranges are relative to the clock of this command, so that they keep their distance.
 fn base(
-    options: &QueryOptions,
+    compared: &Compared<'_>,
     query: &mut Vec<(&str, String)>,
 ) -> Result<Vec<(Parameter, String)>, Failure> {
-    let of = &options.base;
+    let of = compared.base;
     let now = Clock::system().now();
-    let [from, until] = [time_of(&options.from, now)?, time_of(&options.until, now)?];
-    let base_from = time_of(of.from.as_deref().unwrap_or_default(), now)?;
+    let [from, until] = [
+        time::parsed(compared.from, now)?,
+        time::parsed(compared.until, now)?,
+    ];
+    let base_from = time::parsed(of.from.as_deref().unwrap_or_default(), now)?;
     let base_until = match &of.until {
-        Some(text) => time_of(text, now)?,
+        Some(text) => time::parsed(text, now)?,
         None => base_from.plus(until.since(from)),
     };
     for (flags, from, until) in [

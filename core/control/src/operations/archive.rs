@@ -329,7 +329,7 @@ const SHOW: Parameter = Parameter::new(
     "show",
     ParameterKind::Text,
     "^shop::",
-    "Removes frames whose function, file and module all fail to match this regular expression, and samples without other frames, like -show of go tool pprof",
+    "Keeps only frames whose function, file or module matches this regular expression, and drops samples without any, like -show of go tool pprof",
 );
 const PATH: Parameter = Parameter::new(
     "path",

@@ -105,7 +105,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Profile, Error> {
 }
 
 /// Maximum number of labels of a sample. In memory a label takes many times its size in a message.
-const LABELS: usize = 1_024;
+pub const LABELS: usize = 1_024;
 
 /// Fields whose second occurrence shows that a second profile begins.
 const ONCE: [u64; 5] = [
