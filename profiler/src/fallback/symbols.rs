@@ -25,7 +25,11 @@ impl Index {
         match *self {}
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn source(&self) -> &Self {
+        self
+    }
+
+    pub(crate) fn reader(&self) -> &[u8] {
         match *self {}
     }
 }
