@@ -112,23 +112,28 @@ fn flight_is_bounded_and_a_hung_destroy_blocks_nobody() {
 #[test]
 fn volume_waits_for_its_container_and_its_children() {
     let pair = |a: &str, b: &str| BTreeMap::from([(a.to_owned(), b.to_owned())]);
+    // In the order of the names, the parent would be the first.
     let gate = Arc::new(Gate {
         volumes: pair("container", "child"),
-        parents: pair("child", "parent"),
+        parents: pair("child", "a parent"),
         ..Gate::default()
     });
     let mut sweeper = Sweeper::new(gate.clone(), Clock::system());
-    gate.release(&["container", "child", "parent"]);
     sweeper.doom(BTreeMap::from([
+        ("a parent".to_owned(), HandleKind::Volume),
         ("child".to_owned(), HandleKind::Volume),
         ("container".to_owned(), HandleKind::Container),
-        ("parent".to_owned(), HandleKind::Volume),
     ]));
-    while sweeper.status().destroying > 0 || !sweeper.queue.is_empty() {
+    for handle in ["container", "child", "a parent"] {
+        assert_eq!(sweeper.status().destroying, 1, "only {handle}");
+        assert!(sweeper.flights.contains_key(handle), "{handle}");
+        gate.release(&[handle]);
         sweeper.wait(LONG);
     }
+    assert_eq!(sweeper.status().destroying, 0);
+    assert!(sweeper.queue.is_empty());
     let order = gate.state.lock().unwrap().started.clone();
-    assert_eq!(order, ["container", "child", "parent"]);
+    assert_eq!(order, ["container", "child", "a parent"]);
 }
 
 #[test]
