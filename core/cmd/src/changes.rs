@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::server::Server;
 use crate::stderr;
 use crate::stdout::print;
+use crate::times;
 use davy_base::Clock;
 use serde_json::Value;
 
@@ -70,9 +71,7 @@ const CHANGES_MAX: usize = 100_000;
 pub(crate) fn run(options: &ChangesOptions) -> Result<(), Failure> {
     let now = Clock::system().now();
     let time = |flag: &str, text: &str| {
-        davy_archive::time::parse(text, now)
-            .map(|time| time.millis().to_string())
-            .map_err(|error| Failure::usage(format!("{flag}: {error}")))
+        times::parse(flag, text, now).map(|time| time.millis().to_string())
     };
     let limit = if options.json {
         options.limit

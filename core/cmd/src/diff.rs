@@ -9,8 +9,8 @@ pub(crate) use stacks::parsed;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::server::Server;
-use crate::stderr;
 use crate::stdout::print;
+use crate::{stderr, times};
 use davy_archive::types::TypeFilter;
 use davy_base::{Clock, Timestamp};
 use davy_profile::FlameTree;
@@ -128,10 +128,7 @@ fn total(tree: &FlameTree) -> i64 {
 /// Both sides.
 fn sides(options: &DiffOptions) -> Result<(Side, Side), Failure> {
     let now = Clock::system().now();
-    let time = |flag: &str, text: &str| {
-        davy_archive::time::parse(text, now)
-            .map_err(|error| Failure::usage(format!("{flag}: {error}")))
-    };
+    let time = |flag: &str, text: &str| times::parse(flag, text, now);
     let with_version = |selector: &str, version: Option<&String>| match version {
         None => selector.to_owned(),
         Some(version) => with_matcher(selector, "version", version),
@@ -159,14 +156,8 @@ fn sides(options: &DiffOptions) -> Result<(Side, Side), Failure> {
             .as_ref()
             .map_or(Ok(until), |text| time("--base-until", text))?,
     };
-    for (flag, of) in [("--from", &side), ("--base-from", &base)] {
-        if of.from >= of.until {
-            return Err(Failure::usage(format!(
-                "{flag}: the range is empty: {} is not before {}",
-                of.from, of.until
-            )));
-        }
-    }
+    times::check_range("--from", side.from, side.until)?;
+    times::check_range("--base-from", base.from, base.until)?;
     Ok((side, base))
 }
 

@@ -38,6 +38,7 @@ mod settings;
 mod stderr;
 mod stdout;
 mod symbols;
+mod times;
 mod toggle;
 mod top;
 mod worker;

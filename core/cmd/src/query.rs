@@ -1,13 +1,12 @@
 //! `davy query`: queries the archive.
 
 mod diff;
-mod time;
 
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{Format, OutputOptions, ROWS, text};
 use crate::server::Server;
-use crate::stderr;
+use crate::{stderr, times};
 use davy_archive::types::TypeFilter;
 use davy_control::nearest;
 use davy_profile::names::visible;
@@ -32,10 +31,10 @@ pub(crate) struct QueryOptions {
     #[arg(long, conflicts_with = "selector")]
     all_services: bool,
     /// Start: 1h (ago), now-90m, 2026-11-28, "2026-11-28 13:00" (UTC), RFC 3339 or unix time
-    #[arg(long, default_value = FROM, value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true)]
+    #[arg(long, default_value = FROM, value_name = "TIME", value_parser = times::checked, allow_hyphen_values = true)]
     from: String,
     /// End, exclusive
-    #[arg(long, default_value = "now", value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true)]
+    #[arg(long, default_value = "now", value_name = "TIME", value_parser = times::checked, allow_hyphen_values = true)]
     until: String,
     /// Labels to group by, such as member,op
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]

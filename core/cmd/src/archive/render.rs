@@ -5,8 +5,9 @@ use super::output::{bar, print_json};
 use crate::failure::Failure;
 use crate::process::with_renderer;
 use crate::stdout::print;
+use crate::times;
 use davy_archive::key::Tenant;
-use davy_base::{Clock, Timestamp};
+use davy_base::Clock;
 use davy_profile::units;
 use davy_render::{RenderRange, Rendered};
 use std::collections::BTreeMap;
@@ -41,11 +42,8 @@ pub(crate) struct RenderArguments {
 impl RenderArguments {
     fn range(&self) -> Result<RenderRange, Failure> {
         let now = Clock::system().now();
-        let time = |option: &str, text: &str| -> Result<Timestamp, Failure> {
-            let parsed = davy_archive::time::parse(text, now);
-            parsed.map_err(|error| Failure::usage(format!("--{option}: {error}")))
-        };
-        let (from, until) = (time("from", &self.from)?, time("until", &self.until)?);
+        let from = times::parse("--from", &self.from, now)?;
+        let until = times::parse("--until", &self.until, now)?;
         if from >= until {
             return Err(Failure::usage(format!(
                 "invalid range: --from {from} is not before --until {until}"

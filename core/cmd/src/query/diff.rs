@@ -1,11 +1,10 @@
 //! `davy query --diff-from`: a query compared with another range, as one tree.
 
-use super::time;
 use crate::client::{Answer, Client};
 use crate::diff::{parsed, signed};
 use crate::failure::Failure;
 use crate::output::{Format, OutputOptions};
-use crate::stderr;
+use crate::{stderr, times};
 use davy_archive::types::TypeFilter;
 use davy_base::Clock;
 use davy_profile::names::visible;
@@ -17,10 +16,10 @@ use std::collections::BTreeMap;
 #[derive(Debug, clap::Args)]
 pub(crate) struct BaseOptions {
     /// Start of the base range; shows what changed, as text, folded stacks with both values, or JSON
-    #[arg(id = "diff-from", long, value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true)]
+    #[arg(id = "diff-from", long, value_name = "TIME", value_parser = times::checked, allow_hyphen_values = true)]
     from: Option<String>,
     /// End of the base range, exclusive [default: the base is as long as the queried range]
-    #[arg(id = "diff-until", long, value_name = "TIME", value_parser = time::checked, allow_hyphen_values = true, requires = "diff-from")]
+    #[arg(id = "diff-until", long, value_name = "TIME", value_parser = times::checked, allow_hyphen_values = true, requires = "diff-from")]
     until: Option<String>,
     /// Selector of the base [default: that of the query]
     #[arg(
@@ -108,24 +107,16 @@ fn base(
     let of = compared.base;
     let now = Clock::system().now();
     let [from, until] = [
-        time::parsed(compared.from, now)?,
-        time::parsed(compared.until, now)?,
+        times::parse("--from", compared.from, now)?,
+        times::parse("--until", compared.until, now)?,
     ];
-    let base_from = time::parsed(of.from.as_deref().unwrap_or_default(), now)?;
+    let base_from = times::parse("--diff-from", of.from.as_deref().unwrap_or_default(), now)?;
     let base_until = match &of.until {
-        Some(text) => time::parsed(text, now)?,
+        Some(text) => times::parse("--diff-until", text, now)?,
         None => base_from.plus(until.since(from)),
     };
-    for (flags, from, until) in [
-        ("--from and --until", from, until),
-        ("--diff-from and --diff-until", base_from, base_until),
-    ] {
-        if from >= until {
-            return Err(Failure::usage(format!(
-                "{flags}: the range is empty: {from} is not before {until}"
-            )));
-        }
-    }
+    times::check_range("--from and --until", from, until)?;
+    times::check_range("--diff-from and --diff-until", base_from, base_until)?;
     query.retain(|(name, _)| !["from", "until"].contains(name));
     query.push(("from", from.millis().to_string()));
     query.push(("until", until.millis().to_string()));
