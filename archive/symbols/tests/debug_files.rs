@@ -237,15 +237,8 @@ async fn stripped_program_shows_demangled_functions_after_the_upload_of_its_file
     let Some(program) = Program::new() else {
         return;
     };
-    let world = World::new(100 << 20, Vec::new()).await;
-    world.push(&program).await;
-    let (before, _) = world.stacks().await;
-    assert!(before.starts_with("0x"), "{before}");
-    let (status, body) = world
-        .upload(&program.build_id, program.read("circle.full"))
-        .await;
-    assert_eq!(status, 200, "{body}");
-    assert_eq!(world.stacks().await.0, format!("{AREA} 7\n"));
+    let (world, after) = named_by(&program, "circle.full").await;
+    assert_eq!(after, format!("{AREA} 7\n"));
     assert_eq!(world.spooled(), 0, "files are left");
 }
 
@@ -254,15 +247,20 @@ async fn stripped_go_program_names_its_own_functions() {
     let Some(program) = Program::of_go() else {
         return;
     };
+    let (_, after) = named_by(&program, "program").await;
+    assert_eq!(after, "main.work 7\n");
+}
+
+/// The stacks of a program without names after the upload of a file of it.
+async fn named_by(program: &Program, file: &str) -> (World, String) {
     let world = World::new(100 << 20, Vec::new()).await;
-    world.push(&program).await;
+    world.push(program).await;
     let (before, _) = world.stacks().await;
     assert!(before.starts_with("0x"), "{before}");
-    let (status, body) = world
-        .upload(&program.build_id, program.read("program"))
-        .await;
+    let (status, body) = world.upload(&program.build_id, program.read(file)).await;
     assert_eq!(status, 200, "{body}");
-    assert_eq!(world.stacks().await.0, "main.work 7\n");
+    let (after, _) = world.stacks().await;
+    (world, after)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,30 +173,40 @@ struct Function {
     before: Vec<SymbolFrame>,
 }
 
-/// Adds the functions of a table to an index.
-struct Reader<'t, 'i> {
-    table: &'t Table<'t>,
+/// Adds the texts of a table to an index.
+struct Texts<'i> {
     index: &'i mut Builder,
-    /// Ids of texts by their offsets.
-    names: FxHashMap<u32, Option<StringId>>,
-    paths: FxHashMap<u32, StringId>,
     /// Bytes of text that may still be read. Texts of a damaged table can overlap.
     left: usize,
 }
 
+impl Texts<'_> {
+    fn read(&mut self, table: &[u8], offset: u32) -> Option<StringId> {
+        let text = text_at(table, offset.into())?;
+        self.left = self.left.saturating_sub(text.len());
+        (self.left > 0).then(|| self.index.string(&String::from_utf8_lossy(text)))
+    }
+}
+
+/// Adds the functions of a table to an index.
+struct Reader<'t, 'i> {
+    table: &'t Table<'t>,
+    texts: Texts<'i>,
+    /// Ids of texts by their offsets.
+    names: FxHashMap<u32, Option<StringId>>,
+    paths: FxHashMap<u32, StringId>,
+}
+
 impl Reader<'_, '_> {
     fn name(&mut self, offset: u32) -> Option<StringId> {
-        let (table, index, left) = (self.table, &mut *self.index, &mut self.left);
-        *self.names.entry(offset).or_insert_with(|| {
-            let text = text_at(table.names, offset.into())?;
-            *left = left.saturating_sub(text.len());
-            (*left > 0).then(|| index.string(&String::from_utf8_lossy(text)))
-        })
+        let (table, texts) = (self.table, &mut self.texts);
+        let read = || texts.read(table.names, offset);
+        *self.names.entry(offset).or_insert_with(read)
     }
 
     /// The path of a file of a compilation unit; empty if it is not known.
     fn path(&mut self, unit: u32, number: i32) -> StringId {
-        let (table, index, left) = (self.table, &mut *self.index, &mut self.left);
+        let (table, texts) = (self.table, &mut self.texts);
         let offset = u32::try_from(number).ok().and_then(|number| {
             let at = 4 * (u64::from(unit) + u64::from(number));
             u32_at(table.units, at)
@@ -204,16 +214,8 @@ impl Reader<'_, '_> {
         let Some(offset) = offset.filter(|offset| *offset != u32::MAX) else {
             return StringId(0);
         };
-        *self.paths.entry(offset).or_insert_with(|| {
-            let Some(text) = text_at(table.files, offset.into()) else {
-                return StringId(0);
-            };
-            *left = left.saturating_sub(text.len());
-            if *left == 0 {
-                return StringId(0);
-            }
-            index.string(&String::from_utf8_lossy(text))
-        })
+        let read = || texts.read(table.files, offset).unwrap_or_default();
+        *self.paths.entry(offset).or_insert_with(read)
     }
 
     /// Reads a function that takes `length` bytes; `None` if it has no name.
@@ -282,7 +284,7 @@ impl Reader<'_, '_> {
             self.frames(of, at);
             if of.frames != of.before {
                 if at > from {
-                    self.index.add(start + from, at - from, &of.before);
+                    self.texts.index.add(start + from, at - from, &of.before);
                 }
                 from = at;
                 std::mem::swap(&mut of.before, &mut of.frames);
@@ -293,7 +295,9 @@ impl Reader<'_, '_> {
             });
             at = ends.into_iter().fold(length, u64::min);
         }
-        self.index.add(start + from, length - from, &of.before);
+        self.texts
+            .index
+            .add(start + from, length - from, &of.before);
     }
 }
 
@@ -310,10 +314,12 @@ pub(super) fn add_functions(
     };
     let mut reader = Reader {
         table: &table,
-        index,
+        texts: Texts {
+            index,
+            left: TEXT_FACTOR * elf.data().len(),
+        },
         names: FxHashMap::default(),
         paths: FxHashMap::default(),
-        left: TEXT_FACTOR * elf.data().len(),
     };
     let mut function = Function::default();
     let code = code(elf);
@@ -326,7 +332,7 @@ pub(super) fn add_functions(
             break;
         };
         after_function();
-        if reader.left == 0 {
+        if reader.texts.left == 0 {
             break;
         }
         // Functions and ranges are sorted and do not overlap, so no byte of code is read twice.
