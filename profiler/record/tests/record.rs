@@ -129,11 +129,12 @@ fn time_in_the_kernel_is_recorded_where_permitted() {
     let Some(mut recorder) = start(Target::NextChild) else {
         return;
     };
-    let mut child = Command::new("head")
-        .args(["-c", "2000000000", "/dev/zero"])
-        .stdout(Stdio::null())
+    // Large reads, so that nearly all of the time is spent in the kernel.
+    let mut child = Command::new("dd")
+        .args(["if=/dev/zero", "of=/dev/null", "bs=1M", "count=12000"])
+        .stderr(Stdio::null())
         .spawn()
-        .expect("run head");
+        .expect("run dd");
     recorder.record_while(|_| child.try_wait().expect("wait for the child").is_none());
     let recording = recorder.finish();
     if !recording.has_kernel {
