@@ -368,39 +368,40 @@ async fn main() {
         )
     };
     let after = |hours: i64| Hour(first.0 + hours).start();
-    let one = "&selector=%7Bservice_name%3D%22service-0%22%7D";
-    let all = "&all_services=true";
+    // Each run has another selector of the same series, because merged trees of a selection are cached.
+    let matching = |of: &str, run: i64| format!("&selector=%7B{of}run%21%3D%22{run}%22%7D");
+    let one = |run: i64| matching("service_name%3D%22service-0%22%2C", run);
+    let all = |run: i64| format!("&all_services=true{}", matching("", run));
     for (span, nodes) in [(1, 1_000_000), (1, 16_384), (7, 16_384)] {
         let name = format!("merge of {services} services x {span} h, {nodes} nodes");
-        let rest = format!("{all}&max_nodes={nodes}");
         bench
-            .run(&name, |_| path("flamegraph", after(0), after(span), &rest))
+            .run(&name, |run| {
+                let rest = format!("{}&max_nodes={nodes}", all(run));
+                path("flamegraph", after(0), after(span), &rest)
+            })
             .await;
     }
     for (name, span) in [("1 h", 1), ("24 h", hours)] {
         let name = format!("merge of 1 service x {name}");
         bench
-            .run(&name, |_| path("flamegraph", after(0), after(span), one))
+            .run(&name, |run| {
+                path("flamegraph", after(0), after(span), &one(run))
+            })
             .await;
     }
     for span in [30, days].into_iter().filter(|span| *span <= days) {
         let from = Day(today.0 - 2 - span).first().start();
         let name = format!("merge of 1 service x {span} days");
         bench
-            .run(&name, |_| path("flamegraph", from, after(0), one))
+            .run(&name, |run| path("flamegraph", from, after(0), &one(run)))
             .await;
     }
     for span in [1, 7] {
         let name = format!("series of {services} services x {span} h");
-        let rest = format!("{all}&by=service_name");
         bench
             .run(&name, |run| {
-                path(
-                    "series",
-                    after(0),
-                    after(span),
-                    &format!("{rest}&step={}", 15 + run),
-                )
+                let rest = format!("{}&by=service_name&step={}", all(run), 15 + run);
+                path("series", after(0), after(span), &rest)
             })
             .await;
     }
@@ -409,13 +410,13 @@ async fn main() {
         let from = Day(today.0 - 2 - span).first().start();
         let name = format!("merge of 1 service x {span} days, with month blocks");
         bench
-            .run(&name, |_| path("flamegraph", from, after(0), one))
+            .run(&name, |run| path("flamegraph", from, after(0), &one(run)))
             .await;
         let name = format!("series of 1 service x {span} days, with month blocks");
         let step = "&step=86400";
         bench
-            .run(&name, |_| {
-                path("series", from, after(0), &format!("{one}{step}"))
+            .run(&name, |run| {
+                path("series", from, after(0), &format!("{}{step}", one(run)))
             })
             .await;
     }

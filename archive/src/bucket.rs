@@ -28,6 +28,7 @@ use parquet::file::metadata::ParquetMetaData;
 pub(crate) use piece::Piece;
 use piece::WHOLE;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
@@ -157,17 +158,23 @@ impl Bucket {
             .await
     }
 
-    /// A row group of a table of a block whose bytes are not cached in memory, because what is decoded of them is.
+    /// A row group of a table of a block, of which this number are read. Its bytes are not cached in memory, because what
+    /// is decoded of them is, unless the file is read at once.
     pub(crate) async fn group_once(
         &self,
         (tenant, period, id): (&Tenant, Period, &BlockId),
         meta: &Meta,
         table: Table,
-        group: usize,
+        (group, read): (usize, usize),
     ) -> Result<Group, ReadError> {
         let key = self.keys.block(tenant, period, id, &table.file());
-        self.file_group(&key, meta.file(table)?, group, Piece::Uncached)
-            .await
+        let file = meta.file(table)?;
+        let is_cacheable = self.cache.can_hold(file.bytes);
+        if is_cacheable && piece::is_read_at_once(file.bytes, read, file.groups.len()) {
+            self.file_group(&key, file, group, Piece::OfFile).await
+        } else {
+            self.file_group(&key, file, group, Piece::Uncached).await
+        }
     }
 
     /// A row group of a file.
@@ -176,9 +183,14 @@ impl Bucket {
         key: &Path,
         file: &FileMeta,
         group: usize,
-        piece: impl FnOnce(std::ops::Range<u64>) -> Piece,
+        piece: fn(Range<u64>) -> Piece,
     ) -> Result<Group, ReadError> {
-        let footer = self.footer(key, file).await?;
+        // What is parsed of a footer is cached, so its bytes are not.
+        let of_footer = match piece(WHOLE) {
+            Piece::Range(_) => Piece::Uncached,
+            _ => piece,
+        };
+        let footer = self.footer_by(key, file, of_footer).await?;
         let open = |bytes| file.open_group(group, Arc::clone(&footer), bytes);
         let piece = piece(file.group_range(group)?);
         self.opened(key, piece, open).await
@@ -190,13 +202,22 @@ impl Bucket {
         key: &Path,
         file: &FileMeta,
     ) -> Result<Arc<ParquetMetaData>, ReadError> {
+        self.footer_by(key, file, Piece::Uncached).await
+    }
+
+    async fn footer_by(
+        &self,
+        key: &Path,
+        file: &FileMeta,
+        piece: fn(Range<u64>) -> Piece,
+    ) -> Result<Arc<ParquetMetaData>, ReadError> {
         if let Some(Entry::Footer(footer)) = self.cache.get(key.as_ref(), file.footer) {
             return Ok(footer);
         }
         let range = file.footer_range();
         let size = (range.end - range.start) as usize;
         let open = |bytes| file.open_footer(bytes);
-        let footer = self.opened(key, Piece::Uncached(range), open).await?;
+        let footer = self.opened(key, piece(range), open).await?;
         let entry = Entry::Footer(Arc::clone(&footer));
         self.keep(key, file.footer, entry, size * 4);
         Ok(footer)

@@ -122,12 +122,13 @@ impl Bucket {
             Piece::Range(range) => self.get_range(key, range.clone()).await,
             Piece::Uncached(range) if *range == WHOLE => self.fetch(key).await,
             Piece::Uncached(range) => self.fetch_range(key, range.clone()).await,
+            Piece::OfFile(range) => self.get_of_file(key, range).await,
         }
     }
 
     async fn forget(&self, key: &Path, piece: &Piece) {
         let range = match piece {
-            Piece::Object => WHOLE,
+            Piece::Object | Piece::OfFile(_) => WHOLE,
             Piece::Range(range) | Piece::Uncached(range) => range.clone(),
         };
         self.cache.remove(key.as_ref(), range.start);
@@ -158,6 +159,26 @@ impl Bucket {
         let bytes = self.fetch_range(key, range).await?;
         self.keep(key, start, Entry::Bytes(bytes.clone()), bytes.len());
         Ok(bytes)
+    }
+
+    /// Reads a range of a file. The file is read once, however many of its ranges are read at the same time.
+    async fn get_of_file(&self, key: &Path, range: &Range<u64>) -> Result<Bytes, ReadError> {
+        let mut is_hit = true;
+        let fetch = async {
+            is_hit = false;
+            self.fetch(key).await
+        };
+        let file = self.cache.get_or_load(key.as_ref(), fetch).await?;
+        let range = range.start as usize..range.end as usize;
+        if range.end > file.len() {
+            let problem = format!("{} of {} bytes are there", file.len(), range.end);
+            return Err(Error::corrupt(problem).within(key).into());
+        }
+        if is_hit {
+            self.hit("memory", range.len());
+        }
+        self.metrics.cache_bytes.set(self.cache.bytes() as i64);
+        Ok(file.slice(range))
     }
 
     /// Reads an object, without the cache in memory.

@@ -350,18 +350,20 @@ impl<'a> Scan<'a> {
             match self.query.bucket.meta(&ask.tenant, hour, id).await {
                 Ok(meta) => {
                     self.damaged(&hour, &meta);
-                    for (group, of) in meta.groups.iter().enumerate() {
-                        if ask.may_be_in(&of.services, of.from_ms, of.last_ms) {
-                            parts.push(Part::Block(Block {
-                                period: hour.into(),
-                                id: id.clone(),
-                                meta: Arc::clone(&meta),
-                                group,
-                                hours: None,
-                                has_samples: true,
-                            }));
-                        }
-                    }
+                    let groups = Block::groups(&meta, |of| {
+                        ask.may_be_in(&of.services, of.from_ms, of.last_ms)
+                    });
+                    parts.extend(groups.iter().map(|group| {
+                        Part::Block(Block {
+                            period: hour.into(),
+                            id: id.clone(),
+                            meta: Arc::clone(&meta),
+                            group: *group,
+                            read: groups.len(),
+                            hours: None,
+                            has_samples: true,
+                        })
+                    }));
                 }
                 Err(ReadError::Gone) => *gone += 1,
                 Err(ReadError::Failed(error)) => {

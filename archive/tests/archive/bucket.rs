@@ -409,3 +409,36 @@ async fn requests_are_counted_by_kind_level_and_member() {
     assert!(counted("davy_archive_bucket_bytes_total", &reads) > 100);
     assert!(counted("davy_archive_cache_hits_total", &[]) >= 1);
 }
+
+/// A block with a row group for each of three services is read by one request for its meta object and one for each table.
+#[tokio::test]
+async fn cold_query_reads_each_table_of_a_block_by_one_request() {
+    let world = World::new();
+    let names: Vec<String> = (0..8_200).map(|number| format!("work_{number}")).collect();
+    let stacks: Vec<[&str; 2]> = names.iter().map(|name| ["main", name.as_str()]).collect();
+    let samples: Vec<(&[&str], i64, &[_])> = stacks
+        .iter()
+        .map(|stack| (&stack[..], 1, &[][..]))
+        .collect();
+    for service in ["a", "b", "c"] {
+        let raw = cpu(&world.clock, &samples);
+        let labels = [("service_name", service), ("__name__", "process_cpu")];
+        assert_eq!(world.push("", &labels, service, &raw).await.0, 200);
+    }
+    world.clock.advance(Duration::from_hours(1));
+    let done = world.archive.compactor().once().await.expect("compaction");
+    assert_eq!(done.merged, 1, "{done:?}");
+    let (bucket, clock) = (Arc::clone(&world.bucket), world.clock.clone());
+    for (selector, total) in [("", 3), ("&selector=%7Bservice_name%3D%22b%22%7D", 1)] {
+        let cold = World::on(Arc::clone(&bucket), &clock);
+        let rest = format!("type=cpu&all_services=true{selector}");
+        let folded = cold.folded(&rest).await;
+        assert_eq!(folded.lines().count(), names.len());
+        let value = |line: &str| line.rsplit(' ').next().map(|value| value.parse::<usize>());
+        assert_eq!(folded.lines().next().and_then(value), Some(Ok(total)));
+        let reads = [("request", "get"), ("level", "hour")];
+        // Series, windows, sums, nodes, frames, functions and mappings.
+        let gets = cold.counted("davy_archive_bucket_requests_total", &reads);
+        assert_eq!(gets, 1 + 7, "{selector}");
+    }
+}

@@ -88,19 +88,18 @@ impl Scan<'_> {
             }
         };
         self.damaged(&day, &meta);
-        let groups = meta.groups.iter().enumerate();
-        let parts = groups
-            .filter(|(_, of)| ask.may_select(&of.services))
-            .map(|(group, _)| {
-                Part::Block(Block {
-                    period: day.into(),
-                    id: block.id.clone(),
-                    meta: Arc::clone(&meta),
-                    group,
-                    hours: Some(hours),
-                    has_samples: block.has_hours,
-                })
-            });
+        let groups = Block::groups(&meta, |of| ask.may_select(&of.services));
+        let parts = groups.iter().map(|group| {
+            Part::Block(Block {
+                period: day.into(),
+                id: block.id.clone(),
+                meta: Arc::clone(&meta),
+                group: *group,
+                read: groups.len(),
+                hours: Some(hours),
+                has_samples: block.has_hours,
+            })
+        });
         let loader = Loader::new(&self.query.bucket, ask);
         let mut loaded = pin!(loader.load_all::<V>(day.first(), parts.collect()));
         while let Some(loaded) = loaded.next().await {

@@ -29,14 +29,15 @@ impl Scan<'_> {
                 unread.insert(*month);
                 continue;
             };
-            let groups = meta.groups.iter().enumerate();
-            for (group, _) in groups.filter(|(_, of)| ask.may_select(&of.services)) {
+            let groups = Block::groups(&meta, |of| ask.may_select(&of.services));
+            for group in &groups {
                 months.push(*month);
                 parts.push(Part::Block(Block {
                     period: (*month).into(),
                     id: block.id.clone(),
                     meta: Arc::clone(&meta),
-                    group,
+                    group: *group,
+                    read: groups.len(),
                     hours: Some(Hours::ALL),
                     has_samples: false,
                 }));

@@ -7,7 +7,7 @@ use crate::bucket::{Bucket, ReadError};
 use crate::cache::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
-use crate::format::block::Meta;
+use crate::format::block::{GroupMeta, Meta};
 use crate::format::columns::Group;
 use crate::format::segment::Segment;
 use crate::format::tables::{Dictionary, SeriesTable, SpanTable, StackTables, Values, WindowTable};
@@ -33,10 +33,21 @@ pub(super) struct Block {
     pub(super) id: BlockId,
     pub(super) meta: Arc<Meta>,
     pub(super) group: usize,
+    /// Number of its row groups that the scan reads.
+    pub(super) read: usize,
     /// The hours that are read from a day block, all of a month block.
     pub(super) hours: Option<Hours>,
     /// Whether it has values by window or hour, besides their sums.
     pub(super) has_samples: bool,
+}
+
+impl Block {
+    /// The row groups that a scan reads.
+    pub(super) fn groups(meta: &Meta, is_read: impl Fn(&GroupMeta) -> bool) -> Vec<usize> {
+        let groups = meta.groups.iter().enumerate();
+        let read = groups.filter(|(_, of)| is_read(of));
+        read.map(|(group, _)| group).collect()
+    }
 }
 
 /// Which values are read of a part.
@@ -285,7 +296,8 @@ impl Part {
             Self::Segment(segment, group) => segment.table(table, *group)?,
             Self::Block(of) => {
                 let block = (tenant, of.period, &of.id);
-                bucket.group_once(block, &of.meta, table, of.group).await?
+                let group = (of.group, of.read);
+                bucket.group_once(block, &of.meta, table, group).await?
             }
         };
         Usage::record_decoded(group.decoded_bytes());
