@@ -1,5 +1,8 @@
 //! Compression, and decompression within limits.
 
+#[cfg(feature = "fast")]
+mod at_once;
+
 use crate::{Error, Limits};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
@@ -33,6 +36,10 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Err
             });
         }
         return Ok(Cow::Borrowed(bytes));
+    }
+    #[cfg(feature = "fast")]
+    if let Some(unpacked) = at_once::unpack(bytes, limits) {
+        return Ok(Cow::Owned(unpacked));
     }
     let to_error = |error: std::io::Error| match (error.kind(), error.get_ref()) {
         (ErrorKind::UnexpectedEof, _) => Error::GzipTruncated,
