@@ -41,6 +41,9 @@ const PAGES = {
 /** Pages with flame graphs, which the worker decodes. */
 const WITH_WORKER = ['explore', 'compare', 'embed'];
 
+/** The script of these pages that runs before their others. */
+const START = 'app/start.ts';
+
 /** What a page loads before it is drawn, compressed: 60 KiB. */
 const FIRST_BYTES_MAX = 61_440;
 
@@ -52,11 +55,16 @@ function documents(): Plugin {
   return {
     name: 'documents',
     apply: 'build',
+    buildStart() {
+      this.emitFile({ type: 'chunk', id: START, name: 'start' });
+    },
     writeBundle(options, bundle) {
       const dir = options.dir!;
       const index = readFileSync(join(dir, 'index.html'), 'utf8');
       const chunks = Object.values(bundle).filter((one) => one.type === 'chunk');
       const worker = Object.keys(bundle).find((name) => /tree\.worker-.*\.js$/.test(name));
+      const start = chunks.find((one) => one.facadeModuleId?.endsWith(START))?.fileName;
+      if (worker === undefined || start === undefined) throw new Error('the worker or the script that starts it was not built');
       for (const [page, module] of Object.entries(PAGES)) {
         const first = chunks.find((one) => one.moduleIds.some((id) => id.endsWith(`/app/${module}.tsx`)));
         if (first === undefined) throw new Error(`no chunk begins with ${module}`);
@@ -83,13 +91,14 @@ function documents(): Plugin {
           throw new Error(`the page ${page} would load ${states[0].replace(/.*\/app\//, 'app/')}, which it does not import: add the module that both use to SHARED in vite.config.ts`);
         }
         const scripts = [...files].filter((name) => !index.includes(name));
-        if (WITH_WORKER.includes(page) && worker !== undefined) scripts.push(worker);
-        const loaded = [...files, ...(WITH_WORKER.includes(page) && worker !== undefined ? [worker] : [])];
+        const early = WITH_WORKER.includes(page) ? [worker, start] : [];
+        const loaded = [...files, ...early];
         const bytes = loaded.reduce((sum, name) => sum + gzipSync(readFileSync(join(dir, name)), { level: constants.Z_BEST_COMPRESSION }).length, 0);
         if (bytes > FIRST_BYTES_MAX) throw new Error(`the page ${page} would load ${bytes} bytes of compressed JavaScript before it is drawn, the maximum is ${FIRST_BYTES_MAX}: load what is not drawn at first by Lazy`);
         // The answer takes longest, so it is requested first.
         const links = [
           '<!--data-->',
+          ...(WITH_WORKER.includes(page) ? [`<link rel="modulepreload" crossorigin href="./${worker}">`, `<script type="module" async crossorigin src="./${start}"></script>`] : []),
           ...scripts.map((name) => `<link rel="modulepreload" crossorigin href="./${name}">`),
         ];
         // The styles of a page are after the common one, which they change.

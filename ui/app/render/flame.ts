@@ -89,7 +89,9 @@ export class Flame {
     this.camera = before
       ? clamp(rebased(from, before, edges(scene.tree, zoomed)), this.contentHeight(), this.height)
       : this.home(zoomed);
-    this.schedule();
+    // The first one is not made to wait for the next frame of the display.
+    if (before === null) this.draw();
+    else this.schedule();
   }
 
   setColours(colours: Uint8Array): void {

@@ -24,6 +24,15 @@ function begunAt(): number | null {
   const { range, pick: part } = state.peek();
   return link === null || part !== null || range.until !== 'now' ? null : Number(new URL(link.href).searchParams.get('until'));
 }
+/** How long everything else waits for the first flame graph. */
+const FIRST_MS = 300;
+/** Whether the first flame graph is on the screen, or takes longer: what it does not need is requested and loaded from then on. */
+export const othersMayLoad = signal(false);
+const loadOthers = (): void => { othersMayLoad.value = true; };
+setTimeout(loadOthers, FIRST_MS);
+/** Called with each drawing: the browser shows it before the others are loaded. */
+export const hasDrawn = (): void => { if (!othersMayLoad.peek()) setTimeout(loadOthers); };
+
 /** A hidden tab does not refresh; it catches up when it becomes visible again. */
 export const visible = signal(document.visibilityState === 'visible');
 

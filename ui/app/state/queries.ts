@@ -14,7 +14,7 @@ import { filtersOf, shapesOf } from '../logic/transforms';
 import { withVisibleNames } from '../logic/top';
 import { TreeWorker } from '../worker/client';
 import type { Arrangement, Loaded } from '../worker/protocol';
-import { NODES_INITIAL, WIDTH_INITIAL, local, maxNodes, picked, selector, service, span, state, update } from './explore';
+import { NODES_INITIAL, WIDTH_INITIAL, local, maxNodes, othersMayLoad, picked, selector, service, span, state, update } from './explore';
 import { unfolded } from './folding';
 import { needRules, own, rules } from './viewer';
 import { resource } from './resource';
@@ -38,23 +38,20 @@ export const queryOf = (key: string): api.Query => JSON.parse(key) as api.Query;
 const ofService = (name: string | null): string => (name === null ? '' : formatSelector(withService(name)));
 
 export const services = resource(
-  () => keyOf(wholeMinutes.value && { name: SERVICE, ...wholeMinutes.value }),
+  () => keyOf(othersMayLoad.value && wholeMinutes.value ? { name: SERVICE, ...wholeMinutes.value } : null),
   (key, signal) => api.labels(queryOf(key), signal),
 );
 
 export const types = resource(
   () =>
-    keyOf(wholeMinutes.value && {
-      ...wholeMinutes.value,
-      selector: ofService(service.value),
-    }),
+    keyOf(othersMayLoad.value && wholeMinutes.value ? { ...wholeMinutes.value, selector: ofService(service.value) } : null),
   (key, signal) => api.types(queryOf(key), signal),
 );
 
 export const labelResource = resource(
   () =>
     keyOf(
-      wholeMinutes.value && service.value !== null && state.value.type !== ''
+      othersMayLoad.value && wholeMinutes.value && service.value !== null && state.value.type !== ''
         ? { ...wholeMinutes.value, type: state.value.type, selector: formatSelector(withService(service.value)) }
         : null,
     ),

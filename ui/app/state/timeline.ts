@@ -9,7 +9,7 @@ import { UNTAGGED, visible } from '../logic/names';
 import { DEFAULT_RANGE, FRESH_RANGE, isFresh } from '../logic/range';
 import { rateScale } from '../logic/rates';
 import { shape } from '../logic/timeline';
-import { selector, span, state, update } from './explore';
+import { othersMayLoad, selector, span, state, update } from './explore';
 import { by, ready, shown } from './queries';
 import { resource } from './resource';
 
@@ -23,7 +23,7 @@ const aligned = (t: number, step: number): number => Math.floor(t / step) * step
 
 export const series = resource(
   () => {
-    if (!ready.value || span.value === null || by.value === null) return null;
+    if (!othersMayLoad.value || !ready.value || span.value === null || by.value === null) return null;
     const width = widthFor(span.value.until - span.value.from);
     const query = {
       type: state.value.type,

@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { typeLabel } from '../logic/profiletypes';
 import { flame, matchingServices, services, types } from '../state/queries';
-import { local, pick, service, span, state } from '../state/explore';
+import { local, othersMayLoad, pick, service, span, state } from '../state/explore';
 import { menuAt } from '../state/framemenu';
 import { helpOpen } from '../state/help';
 import { zoomOut } from '../state/zoom';
@@ -83,7 +83,7 @@ function ServerBody({ view, search }: { view: string; search: preact.RefObject<H
   if (noService || noType || severalServices || state.value.invalidSelector !== '') return <Lazy key="empty" load={loadEmpty} />;
   return (
     <>
-      <div class="timeline-place"><Lazy key="timeline" load={loadTimeline} isQuiet /></div>
+      <div class="timeline-place">{othersMayLoad.value && <Lazy key="timeline" load={loadTimeline} isQuiet />}</div>
       <Panes view={view} search={search} nothing={nothing} />
     </>
   );

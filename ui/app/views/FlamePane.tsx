@@ -11,7 +11,7 @@ import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, shown } from '../state/queries';
-import { NODES_MAX, local, maxNodes, pick, state } from '../state/explore';
+import { NODES_MAX, hasDrawn, local, maxNodes, othersMayLoad, pick, state } from '../state/explore';
 import { detailing, loadBelow } from '../state/detail';
 import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
@@ -42,7 +42,7 @@ export function FlamePane() {
       <p class="visually-hidden" aria-live="polite" id="focused-frame">{announcement.value}</p>
       {data === null && loading && <p class="curtain">Loading the flame graph…</p>}
       <div class={loading || detailing.value ? 'progress on' : 'progress'} />
-      <Lazy load={loadTooltip} props={TOOLTIP} isQuiet />
+      {othersMayLoad.value && <Lazy load={loadTooltip} props={TOOLTIP} isQuiet />}
     </section>
   );
 }
@@ -54,6 +54,7 @@ function mount(host: HTMLElement): () => void {
   flame.onDraw = (stats) => {
     drawStats.value = stats;
     host.dataset.drawn = String(stats.drawn);
+    hasDrawn();
   };
   const { canvas } = flame;
   canvas.tabIndex = 0;

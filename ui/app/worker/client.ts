@@ -3,8 +3,16 @@
 import { FramesOnce } from './framesonce';
 import type { Answers, Reply, Request } from './protocol';
 
+/** The worker that the document has started (`start.ts`), for the first who asks. */
+function started(): Worker | null {
+  const scope = globalThis as { davyWorker?: Worker | null };
+  const worker = scope.davyWorker ?? null;
+  scope.davyWorker = null;
+  return worker;
+}
+
 export class TreeWorker {
-  private readonly worker = new Worker(new URL('./tree.worker.ts', import.meta.url), { type: 'module' });
+  private readonly worker = started() ?? new Worker(new URL('./tree.worker.ts', import.meta.url), { type: 'module' });
   private readonly waiting = new Map<number, { done: (answer: unknown) => void; fail: (e: Error) => void }>();
   private readonly frames = new FramesOnce();
   private next = 1;
