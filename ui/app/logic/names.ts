@@ -33,25 +33,26 @@ export const UNTAGGED = '(untagged)';
 export function shorten(name: string, chars: number): string {
   if (name.length <= chars) return name;
   if (chars < 2) return '';
-  for (const tail of tails(name)) if (tail.length + 1 <= chars) return `…${tail}`;
-  const last = tails(name).at(-1) ?? name;
-  return chars < 3 ? '' : `${last.slice(0, chars - 1)}…`;
+  const at = segment(name, name.length + 1 - chars);
+  if (name.length - at < chars) return `…${name.slice(at)}`;
+  return chars < 3 ? '' : `${name.slice(at, at + chars - 1)}…`;
 }
 
-// The suffixes of the name that start at a path segment outside of brackets, longest first.
-function tails(name: string): string[] {
-  const cuts: number[] = [];
-  let nested = 0;
-  for (let i = 0; i < name.length; i++) {
+/** Where the first path segment outside of brackets starts that is at `from` or after it; without one, the last segment. */
+function segment(name: string, from: number): number {
+  const slash = name.lastIndexOf('/');
+  let [nested, last] = [0, 0];
+  for (let i = 0; i + 1 < name.length && last < from; i++) {
     const c = name[i];
     if (c === '<' || c === '(' || c === '{' || c === '[') nested++;
     else if ((c === '>' && name[i - 1] !== '-') || c === ')' || c === '}' || c === ']') nested--;
     if (nested > 0) continue;
-    if (c === ':' && name[i + 1] === ':') cuts.push(i + 2);
-    else if ((c === '/' || c === '\\') && i + 1 < name.length) cuts.push(i + 1);
-    else if (c === '.' && i > name.lastIndexOf('/') && /[A-Za-z_(]/.test(name[i + 1] ?? '')) cuts.push(i + 1);
+    if (c === ':') {
+      if (name[i + 1] === ':' && i + 2 < name.length) last = i + 2;
+    } else if (c === '/' || c === '\\') last = i + 1;
+    else if (c === '.' && i > slash && /[A-Za-z_(]/.test(name[i + 1])) last = i + 1;
   }
-  return cuts.filter((at) => at > 0 && at < name.length).map((at) => name.slice(at));
+  return last;
 }
 
 /** The name in at most `most` characters, with the number of those that are left out. */

@@ -61,6 +61,15 @@ describe('callers and callees', () => {
     expect(found.callees.hidden.reduce((a, v) => a + v, 0)).toBe(8);
   });
 
+  test('frames of one name at several lines, few or many, are one function', () => {
+    const lines = (count: number) => {
+      const of = tree(`total 0\n${Array.from({ length: count }, (_, i) => `  caller${i} 1\n    f${i} 2\n      f0 4\n      g 8`).join('\n')}`);
+      const { total, self, paths, callers, callees } = sandwich(of.tree, of.frames.names, of.frames.kinds, (n) => n.startsWith('f'))!;
+      return [total, self, paths, callers.n, drawn(layout(callees), of.frames.names)];
+    };
+    for (const count of [1, 3, 12]) expect(lines(count)).toEqual([14 * count, 6 * count, count, count + 1, [`f0 ${14 * count} @0`, `  g ${8 * count} @0`, `  f0 ${4 * count} @${8 * count}`]]);
+  });
+
   test('a function that is not in the profile, a group and the root have none', () => {
     for (const name of ['nope', 'member=api', 'total']) expect(sandwichOf(SHOP, name)).toBeNull();
   });
