@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { serve } from '../fixture/server.mjs';
 import { drawn, open, row, shot } from './browser.mjs';
 
-const text = (page, selector) => page.locator(selector).first().innerText();
-const param = (page, name) => new URL(page.url()).searchParams.get(name);
+export const text = (page, selector) => page.locator(selector).first().innerText();
+export const param = (page, name) => new URL(page.url()).searchParams.get(name);
 
 /** A page on which nothing can be pointed at, or at which nothing can be typed. */
-async function begin(browser, url, path, way) {
+export async function begin(browser, url, path, way) {
   const { page, faults } = await open(browser, 'about:blank', { width: 1440, theme: 'light' });
   const refused = () => { throw new Error(`this journey is by ${way} alone`); };
   const others = way === 'mouse' ? { keyboard: ['press', 'type', 'down'] } : { mouse: ['click', 'move', 'down'] };
@@ -17,7 +17,7 @@ async function begin(browser, url, path, way) {
 }
 
 /** Presses Tab until the focus is on what matches. */
-async function tab(page, selector, back = false) {
+export async function tab(page, selector, back = false) {
   for (let i = 0; i < 150; i++) {
     await page.keyboard.press(back ? 'Shift+Tab' : 'Tab');
     if (await page.evaluate((of) => document.activeElement?.matches(of) ?? false, selector)) return;
@@ -25,11 +25,11 @@ async function tab(page, selector, back = false) {
   throw new Error(`Tab does not reach ${selector}`);
 }
 
-const press = async (page, ...keys) => {
+export const press = async (page, ...keys) => {
   for (const key of keys) await page.keyboard.press(key);
 };
 
-const changesLoaded = (page) => page.locator('.changes tbody tr').first().waitFor();
+export const changesLoaded = (page) => page.locator('.changes tbody tr').first().waitFor();
 
 export const fixtureQuestions = [
   ['which member grew since yesterday, by mouse', async (browser, url) => {

@@ -25,6 +25,7 @@ import { fixtureHeat } from './heat.mjs';
 import { fixtureSides } from './sides.mjs';
 import { fixtureSource } from './source.mjs';
 import { fixtureSubSecond } from './subsecond.mjs';
+import { dayQuestions } from './day-questions.mjs';
 import { fixtureQuestions } from './questions.mjs';
 import { fixturePrint } from './print.mjs';
 import { serve } from '../fixture/server.mjs';
@@ -37,7 +38,7 @@ const browser = await launch();
 let passed = 0;
 const failures = [];
 const both = [...common, ...commonIncident, ...commonMembers, ...commonArchive, ...commonFleet, ...commonTrips];
-const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixtureAppearance, ...fixtureSource, ...fixtureSubSecond, ...fixturePrint, ...fixtureQuestions] : [...both, ...onlyServer];
+const checks = own ? [...both, ...onlyFixture, ...fixtureExplore, ...fixtureCompare, ...fixtureCompareFiles, ...fixtureFunctions, ...fixtureRobust, ...fixtureFiles, ...fixtureEmpty, ...fixtureFold, ...fixtureIncident, ...fixtureMembers, ...fixtureArchive, ...fixtureFleet, ...fixtureLayout, ...fixtureTraces, ...fixtureViews, ...fixtureHeat, ...fixtureSides, ...fixtureAppearance, ...fixtureSource, ...fixtureSubSecond, ...fixturePrint, ...fixtureQuestions] : [...both, ...onlyServer, ...dayQuestions];
 for (const [name, check] of checks) {
   if (only && !new RegExp(only).test(name)) continue;
   try {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ChangesAnswer } from '../api/types';
-import { diffLink, formatDelta, formatFactor, graphLink, rowsOf, switchLink, totalOf } from '../logic/incident/texts';
+import { diffLink, formatDelta, formatFactor, graphLink, isOwn, rowsOf, switchLink, totalOf } from '../logic/incident/texts';
 import { INCIDENT_DEFAULTS, fromIncidentUrl, toIncidentUrl } from '../logic/incident/urlstate';
 import { pageOf } from '../logic/route';
 import { changes as fixture } from '../../fixture/changes.mjs';
@@ -36,6 +36,16 @@ describe('changes', () => {
     const total = totalOf(answer.measures.find((m) => m.name === 'requests')!, 'day')!;
     expect(total).toEqual({ now: '38.2', change: '+92.9%', up: true });
     expect(totalOf(answer.measures.find((m) => m.name === 'p99')!, 'day')).toBeNull();
+  });
+
+  test('a member of another service is not one of this Davy, whatever its name', () => {
+    const members = new Set(['api']);
+    const shop = { ...answer, changes: [...answer.changes, { ...answer.changes[0], labels: { service_name: 'shop', member: 'api' } }] };
+    expect(isOwn(shop, { service_name: 'davy', member: 'api' }, members)).toBe(true);
+    expect(isOwn(shop, { service_name: 'shop', member: 'api' }, members)).toBe(false);
+    expect([isOwn(shop, { member: 'api' }, members), isOwn(shop, { member: 'cart' }, members), isOwn(shop, {}, members)]).toEqual([true, false, false]);
+    // Davy's own service has another name.
+    expect(isOwn({ ...answer, changes: [] }, { service_name: 'acme-davy', member: 'api' }, members)).toBe(true);
   });
 
   test('a change leads to its difference, its graph, its heap and its switch', () => {

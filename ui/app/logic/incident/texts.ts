@@ -114,6 +114,14 @@ export function diffLink(answer: ChangesAnswer, { labels, measure }: UsageChange
 }
 
 /** The toggle of a member or operation on Members. */
+/** The service of Davy's own profiles, unless it is configured otherwise. */
+const OWN = 'davy';
+
+/** Whether a change is of a member of this Davy, which can be toggled: other services can have members of the same names. */
+export function isOwn(answer: ChangesAnswer, { member, [SERVICE]: service }: Record<string, string>, members: ReadonlySet<string>): boolean {
+  return member !== undefined && members.has(member) && (service === undefined || service === OWN || !ofService(answer).includes(OWN));
+}
+
 export function switchLink(labels: Record<string, string>): string {
   const { member = '', op = '' } = labels;
   return op === '' ? `./members?${new URLSearchParams({ filter: member })}` : `./members?${new URLSearchParams({ by: 'operation', filter: op })}`;

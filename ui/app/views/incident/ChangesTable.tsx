@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { ChangesAnswer } from '../../api/types';
 import {
-  BASE_LABELS, KIND_SIGNS, MEASURE_LABELS, MEASURE_TITLES, type Row, diffLink, formatDelta, formatFactor, formatMeasure, graphLink, switchLink,
+  BASE_LABELS, KIND_SIGNS, MEASURE_LABELS, MEASURE_TITLES, type Row, diffLink, formatDelta, formatFactor, formatMeasure, graphLink, isOwn, switchLink,
 } from '../../logic/incident/texts';
 import { BASES } from '../../logic/incident/urlstate';
 import { form, refused } from '../../state/captures';
@@ -45,7 +45,6 @@ function ChangeRow({ of, row: { key, change, name, of: belongs }, others }: { of
   const diff = of.against === null ? null : diffLink(of, change, of.against);
   const factor = then === undefined ? '' : formatFactor(now, then);
   const title = measure === 'p99' ? 'Changes are ranked by the share of requests that they concern' : `${(score * 100).toFixed(score < 0.1 ? 1 : 0)}% of all ${MEASURE_LABELS[measure]}`;
-  const isOwn = labels['member'] !== undefined && ownMembers.value.has(labels['member']);
   return (
     <>
     <tr class={`change ${kind}`}>
@@ -61,7 +60,7 @@ function ChangeRow({ of, row: { key, change, name, of: belongs }, others }: { of
         {diff !== null && <a class="diff" href={diff} title={`Flame graph of the difference to ${BASE_LABELS[of.against!]}`}>Diff</a>}
         {diff === null && (measure === 'cpu' || measure === 'allocations') && <a class="graph" href={graphLink(of, labels, measure)} title={`Flame graph of ${MEASURE_LABELS[measure]} in this range`}>Flame graph</a>}
         <a class="heap" href={graphLink(of, labels, 'heap')} title="Flame graph of the live heap">Heap</a>
-        {isOwn && (
+        {isOwn(of, labels, ownMembers.value) && (
           <>
             <a class="switch" href={switchLink(labels)} title="Disable, limit or restart on the page Members">Switch</a>
             <button
