@@ -29,15 +29,18 @@ async function push(archive, name, from, until, stacks, units) {
 /** Pushes ten minutes until a day before `now`, and the ten minutes until `now`. */
 export async function pushDay(archive, service, now) {
   const until = Math.floor(now / MINUTE) * MINUTE;
-  for (const [end, version] of [[until - DAY, '1.1'], [until, '1.2']]) await pushSpan(archive, service, version, end - SPAN, end);
+  await Promise.all([[until - DAY, '1.1'], [until, '1.2']].map(([end, version]) => pushSpan(archive, service, version, end - SPAN, end)));
 }
 
+/** Pushes the windows of a range at once: each response waits until the window is stored, which takes seconds. */
 export async function pushSpan(archive, service, version, from, until, window = WINDOW) {
+  const all = [];
   for (let at = from; at < until; at += window) {
     for (const { member, op, cpu, heap } of MEMBERS) {
       const labels = `{member="${member}",op="${op}",version="${version}"}`;
-      await push(archive, `${service}.cpu${labels}`, at, at + window, [...cpu.common, ...(cpu[version] ?? [])], { units: 'samples', sampleRate: '100' });
-      await push(archive, `${service}.inuse_space${labels}`, at, at + window, [...heap.common, ...(heap[version] ?? [])], { units: 'bytes', aggregationType: 'average' });
+      all.push(push(archive, `${service}.cpu${labels}`, at, at + window, [...cpu.common, ...(cpu[version] ?? [])], { units: 'samples', sampleRate: '100' }));
+      all.push(push(archive, `${service}.inuse_space${labels}`, at, at + window, [...heap.common, ...(heap[version] ?? [])], { units: 'bytes', aggregationType: 'average' }));
     }
   }
+  await Promise.all(all);
 }
