@@ -1,6 +1,8 @@
 // The page in Chromium with a profile of a million nodes, and d3-flame-graph and speedscope with the same one in the same
 // run. Each figure is the median of several runs, each in a browser of its own. Usage:
-// node bench/browser.mjs [--nodes=1000000] [--runs=5]
+// node bench/browser.mjs [--nodes=1000000] [--runs=5] [--limit=SECONDS] [--only=lod,whole,d3,speedscope,server]
+// [--davy=BINARY, to which the profile is pushed, for the first paint together with the server] [--dist, with the page of this
+// folder instead of that of the binary]
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -12,12 +14,14 @@ import { chromium } from 'playwright-core';
 import { ISOLATED } from '../fixture/document.mjs';
 import { serve } from '../fixture/server.mjs';
 import { synthetic } from '../fixture/synthetic.mjs';
+import { davy as startDavy, withPage } from './davy.mjs';
 
 const option = (name, fallback) => Number(process.argv.find((a) => a.startsWith(`--${name}=`))?.split('=')[1] ?? fallback);
 const NODES = option('nodes', 1_000_000);
 const RUNS = option('runs', 5);
 const LIMIT_MS = 1_000 * option('limit', 120);
 const ONLY = process.argv.find((a) => a.startsWith('--only='))?.slice(7).split(',');
+const DAVY = process.argv.find((a) => a.startsWith('--davy='))?.slice(7);
 const PEERS = fileURLToPath(new URL('peers', import.meta.url));
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--enable-blink-features=ForceEagerMeasureMemory', '--js-flags=--expose-gc'];
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.html': 'text/html; charset=utf-8', '.json': 'application/json', '.wasm': 'application/wasm' };
@@ -220,6 +224,25 @@ async function davy(url, lod, base) {
   return out;
 }
 
+/** The first paint from a Davy that has merged nothing yet for a range, and from one that has. */
+async function server(url) {
+  const until = Date.now();
+  const query = new URLSearchParams({ type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds', selector: '{service_name="big"}', by: '', from: String(until - 36e5), until: String(until), view: 'flame' });
+  const once = async () => {
+    const { browser, tab } = await page(`${url}/explore?${query}`);
+    const paint = await painted(tab);
+    const firstByte = await tab.evaluate(() => {
+      const { requestStart, responseStart } = performance.getEntriesByType('resource').find(({ name }) => /profiles\/flamegraph/.test(name));
+      return responseStart - requestStart;
+    });
+    await browser.close();
+    return { paint, firstByte };
+  };
+  const first = await once();
+  const again = await once();
+  return { ...first, paintAgain: again.paint, firstByteAgain: again.firstByte };
+}
+
 async function d3(url, base) {
   const { browser, tab } = await page(`${url}/d3.html`);
   const out = { paint: await painted(tab) };
@@ -270,11 +293,14 @@ const fixture = await serve();
 const other = await peers();
 // The responses are encoded once.
 for (const lod of ['', ',lod="true"']) await fetch(`${fixture.url}/api/v1/profiles/flamegraph?type=x&selector=${encodeURIComponent(`{service_name="big",nodes="${NODES}"${lod}}`)}`).then((r) => r.arrayBuffer());
-const runs = { lod: [], whole: [], d3: [], speedscope: [] };
+const runs = { lod: [], whole: [], d3: [], speedscope: [], server: [] };
+const real = DAVY === undefined ? null : await startDavy(DAVY, synthetic(NODES));
+const front = real !== null && process.argv.includes('--dist') ? await withPage(real.url) : null;
 const before = loadavg()[0];
 const base = await empty(fixture.url);
 for (let i = 0; i < RUNS; i++) {
-  for (const [name, run] of [['lod', () => davy(fixture.url, true, base)], ['whole', () => davy(fixture.url, false, base)], ['d3', () => d3(other.url, base)], ['speedscope', () => speedscope(other.url, base)]]) {
+  for (const [name, run] of [['lod', () => davy(fixture.url, true, base)], ['whole', () => davy(fixture.url, false, base)], ['d3', () => d3(other.url, base)], ['speedscope', () => speedscope(other.url, base)], ['server', () => server(front?.url ?? real.url)]]) {
+    if (name === 'server' && real === null) continue;
     if (ONLY !== undefined && !ONLY.includes(name)) continue;
     try {
       runs[name].push(await run());
@@ -285,7 +311,9 @@ for (let i = 0; i < RUNS; i++) {
   }
 }
 const ROWS = [
-  ['first paint', 'paint', 'ms'], ['frame while zooming, p50', 'zoom50', 'ms'], ['frame while zooming, p95', 'zoom95', 'ms'], ['hover', 'hover', 'ms'],
+  ['first paint', 'paint', 'ms'], ['from request to first byte', 'firstByte', 'ms'],
+  ['first paint of a view that was opened before', 'paintAgain', 'ms'], ['from its request to first byte', 'firstByteAgain', 'ms'],
+  ['frame while zooming, p50', 'zoom50', 'ms'], ['frame while zooming, p95', 'zoom95', 'ms'], ['hover', 'hover', 'ms'],
   ['search to share, after the last key', 'search', 'ms'], ['callers and callees', 'sandwich', 'ms'], ['fold', 'fold', 'ms'], ['sort by name', 'order', 'ms'], ['memory of a node', 'memory', 'B'],
 ];
 const cell = (name, key, unit) => {
@@ -295,7 +323,9 @@ const cell = (name, key, unit) => {
   return `${value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(2)} ${unit}`;
 };
 console.log(`\n${NODES.toLocaleString('en-US')} nodes, median of ${RUNS} runs, load average ${before.toFixed(1)} to ${loadavg()[0].toFixed(1)}\n`);
-console.log('| figure | half a pixel fine | whole | d3-flame-graph | speedscope |\n|---|---|---|---|---|');
-for (const [title, key, unit] of ROWS) console.log(`| ${title} | ${cell('lod', key, unit)} | ${cell('whole', key, unit)} | ${cell('d3', key, unit)} | ${cell('speedscope', key, unit)} |`);
+console.log('| figure | half a pixel fine | whole | d3-flame-graph | speedscope | half a pixel fine, with the server |\n|---|---|---|---|---|---|');
+for (const [title, key, unit] of ROWS) console.log(`| ${title} | ${cell('lod', key, unit)} | ${cell('whole', key, unit)} | ${cell('d3', key, unit)} | ${cell('speedscope', key, unit)} | ${cell('server', key, unit)} |`);
 fixture.server.close();
 other.server.close();
+front?.close();
+await real?.stop();

@@ -1,10 +1,12 @@
 // A real Davy with a synthetic profile: the server that is measured together with the page.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer as serveHttp, request as send } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { serve } from '../fixture/server.mjs';
 
 /** Samples of one upload: its size after decompression stays below the default limit of the server. */
 const SAMPLES = 100_000;
@@ -111,6 +113,20 @@ export async function davy(binary, tree, log = () => {}) {
     await stop();
     throw error;
   }
+}
+
+/** The page of this folder with the API of a Davy that has another one. */
+export async function withPage(davyUrl) {
+  const page = await serve();
+  const proxy = serveHttp((request, response) => {
+    const url = (request.url.startsWith('/api/') ? davyUrl : page.url) + request.url;
+    send(url, { method: request.method, headers: { ...request.headers, host: new URL(url).host } }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    }).on('error', () => response.destroy()).end();
+  });
+  await new Promise((done) => { proxy.listen(0, '127.0.0.1', done); });
+  return { url: `http://127.0.0.1:${proxy.address().port}`, close: () => { proxy.close(); page.server.close(); } };
 }
 
 /** Repeats what fails while the server starts. */
