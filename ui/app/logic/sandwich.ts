@@ -84,6 +84,37 @@ const callersOf = ({ frame, parent, sum }: Tree): Expand => (node, of, merge) =>
   else merge.below(caller, of, frame[caller], sum[of]);
 };
 
+/** The nodes below a frame, or of frames that are yet to be written: lists of numbers would be copied and collected as they grow. */
+class Nodes {
+  node = new Uint32Array(1024);
+  /** The occurrence that each belongs to. */
+  of = new Uint32Array(1024);
+  /** The group of each. */
+  group = new Uint32Array(1024);
+  length = 0;
+
+  push(node: number, of: number, group: number): void {
+    if (this.length === this.node.length) this.grow(2 * this.length);
+    const at = this.length++;
+    this.node[at] = node;
+    this.of[at] = of;
+    this.group[at] = group;
+  }
+
+  /** Makes room for as many as this. */
+  reserve(length: number): void {
+    if (length > this.node.length) this.grow(Math.max(length, 2 * this.node.length));
+  }
+
+  private grow(length: number): void {
+    for (const name of ['node', 'of', 'group'] as const) {
+      const bigger = new Uint32Array(length);
+      bigger.set(this[name]);
+      this[name] = bigger;
+    }
+  }
+}
+
 /** A frame that is yet to be written: its nodes are a part of the list. */
 interface Open {
   frame: number;
@@ -97,57 +128,58 @@ class Merge {
   self = 0;
   hidden = 0;
   hiddenChildren = 0;
-  /** The nodes of open frames, with the occurrences that they belong to. Only those at the end are removed. */
-  private nodes: number[] = [];
-  private occurrences: number[] = [];
-  /** What is below the frame that is being written: nodes and occurrences, and the group of each. */
-  private readonly lower: number[] = [];
-  private readonly lowerOf: number[] = [];
-  private readonly group: number[] = [];
+  /** The nodes of open frames. Only those at the end are removed. */
+  private readonly nodes = new Nodes();
+  /** What is below the frame that is being written. */
+  private readonly lower = new Nodes();
   /** Of each group: its frame, its total, and the number of its nodes. */
-  private readonly frames: number[] = [];
-  private readonly totals: number[] = [];
-  private readonly sizes: number[] = [];
-  /** The groups that are wide enough, and where the next node of each group is put; -1 if it is left out. */
+  private groups = 0;
+  private readonly frames: Uint32Array;
+  private readonly totals: Float64Array;
+  private readonly sizes: Uint32Array;
+  /** Where the next node of each group is put; -1 if it is left out. */
+  private readonly slots: Int32Array;
+  /** The groups that are wide enough. */
   private readonly drawn: number[] = [];
-  private slots = new Int32Array(16);
   /** The group of a frame + 1. */
   private readonly groupOf: Uint32Array;
 
   constructor(private readonly root: number, frames: number, private readonly least: number) {
     this.groupOf = new Uint32Array(frames);
+    // A frame is in one group.
+    this.frames = new Uint32Array(frames);
+    this.totals = new Float64Array(frames);
+    this.sizes = new Uint32Array(frames);
+    this.slots = new Int32Array(frames);
   }
 
   /** A node below the frame that is being written. */
   below(node: number, of: number, frame: number, value: number): void {
     let group = this.groupOf[frame] - 1;
     if (group < 0) {
-      group = this.frames.length;
+      group = this.groups++;
       this.groupOf[frame] = group + 1;
-      this.frames.push(frame);
-      this.totals.push(0);
-      this.sizes.push(0);
+      this.frames[group] = frame;
+      this.totals[group] = 0;
+      this.sizes[group] = 0;
     }
     this.totals[group] += value;
     this.sizes[group]++;
-    this.lower.push(node);
-    this.lowerOf.push(of);
-    this.group.push(group);
+    this.lower.push(node, of, group);
   }
 
   /** The frames in preorder, siblings by descending total. */
   columns(roots: number[], expand: Expand): Columns {
     const [self, hidden, hiddenChildren, frame, depth]: number[][] = [[], [], [], [], []];
-    this.nodes = roots.slice();
-    this.occurrences = roots.slice();
+    const { nodes } = this;
+    for (const node of roots) nodes.push(node, node, 0);
     const open: Open[] = [{ frame: this.root, depth: 0, from: 0, until: roots.length }];
     let total = 0;
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
       [this.self, this.hidden, this.hiddenChildren] = [0, 0, 0];
-      for (let k = at.from; k < at.until; k++) expand(this.nodes[k], this.occurrences[k], this);
-      // What was below the frames before it has been written.
-      this.nodes.length = at.until;
-      this.occurrences.length = at.until;
+      for (let k = at.from; k < at.until; k++) expand(nodes.node[k], nodes.of[k], this);
+      // Its nodes, and what was below the frames before it, are not needed any more.
+      nodes.length = at.from;
       this.push(open, at.depth + 1);
       self.push(this.self);
       hidden.push(this.hidden);
@@ -164,10 +196,12 @@ class Merge {
 
   /** Opens the groups that are wide enough, the largest last. */
   private push(open: Open[], depth: number): void {
-    const { frames, totals, sizes, drawn, lower, lowerOf, group } = this;
-    if (frames.length === 0) return;
-    for (let g = 0; g < frames.length; g++) {
+    const { frames, totals, sizes, drawn, lower, nodes, slots, groups } = this;
+    if (groups === 0) return;
+    drawn.length = 0;
+    for (let g = 0; g < groups; g++) {
       this.groupOf[frames[g]] = 0;
+      slots[g] = -1;
       if (totals[g] >= this.least) {
         drawn.push(g);
         continue;
@@ -176,24 +210,24 @@ class Merge {
       this.hiddenChildren++;
     }
     if (drawn.length > 1) drawn.sort((a, b) => totals[a] - totals[b] || b - a);
-    if (this.slots.length < frames.length) this.slots = new Int32Array(2 * frames.length);
-    const { slots } = this;
-    slots.fill(-1, 0, frames.length);
-    let from = this.nodes.length;
+    let from = nodes.length;
     for (const g of drawn) {
       open.push({ frame: frames[g], depth, from, until: from + sizes[g] });
       slots[g] = from;
       from += sizes[g];
     }
     if (drawn.length > 0) {
+      nodes.reserve(from);
       for (let k = 0; k < lower.length; k++) {
-        const slot = slots[group[k]];
+        const slot = slots[lower.group[k]];
         if (slot < 0) continue;
-        this.nodes[slot] = lower[k];
-        this.occurrences[slot] = lowerOf[k];
-        slots[group[k]]++;
+        slots[lower.group[k]]++;
+        nodes.node[slot] = lower.node[k];
+        nodes.of[slot] = lower.of[k];
       }
     }
-    frames.length = totals.length = sizes.length = drawn.length = lower.length = lowerOf.length = group.length = 0;
+    nodes.length = from;
+    lower.length = 0;
+    this.groups = 0;
   }
 }
