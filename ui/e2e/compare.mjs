@@ -92,6 +92,34 @@ export const fixtureCompare = [
     await page.locator('.field-error').waitFor();
   }],
 
+  ['the share follows every letter that is typed, the address follows when typing pauses', async (browser, url) => {
+    const { page, faults } = await open(browser, 'about:blank');
+    await page.clock.install();
+    await page.goto(`${url}/compare`);
+    await drawn(page);
+    await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1_000));
+    const shares = [];
+    for (const word of ['^parquet', '::Row::', 'serialize']) {
+      await page.locator('#search').fill(word);
+      let share = '';
+      const deadline = Date.now() + 10_000;
+      // Functions that the page is polled with need its clock.
+      while ((share === '' || shares.includes(share)) && Date.now() < deadline) share = await page.locator('#matched').textContent();
+      assert.ok(share !== '' && !shares.includes(share), `${word} has the share ${share} after 10 s, as an earlier text`);
+      shares.push(share);
+      await page.clock.runFor(90);
+      assert.equal(param(page, 'search'), null);
+    }
+    await page.clock.runFor(300);
+    assert.equal(param(page, 'search'), 'serialize');
+    // A slow pattern that was corrected is not said of the pattern after it.
+    await page.clock.resume();
+    await page.locator('#search').fill('(a+)+b');
+    await page.locator('#search').fill('serialize');
+    await page.waitForFunction((of) => document.querySelector('#matched').textContent === of, shares[2]);
+    assert.deepEqual(faults, []);
+  }],
+
   ['the keyboard alone finds what changed', async (browser, url) => {
     const { page } = await compare(browser, url, 'Version 0.2.0');
     await page.locator('.rank-table .tbody').focus();

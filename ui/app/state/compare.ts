@@ -14,22 +14,20 @@ import { type NodeId, ROOT } from '../logic/units';
 import { findShort, pathOf, shortPath } from '../logic/zoompath';
 import { Matcher } from '../worker/matcher';
 import type { Arrangement, Compared, Found } from '../worker/protocol';
+import { Address, type HistoryMode } from './address';
 import { files, worker } from './comparefiles';
+import { Latest } from './latest';
 import { resource } from './resource';
 
 export const state = signal<CompareState>(fromCompareUrl(location.search, location.hash));
 /** The time that "now" refers to in every request of one refresh. */
 export const now = signal(Date.now());
 
-export function update(patch: Partial<CompareState>, mode: 'push' | 'replace' = 'push'): void {
-  const next = { ...state.peek(), ...patch };
-  state.value = next;
-  const url = toCompareUrl(next);
-  if (url === location.search + location.hash) return;
-  if (mode === 'push') history.pushState(null, '', url);
-  else history.replaceState(null, '', url);
-}
+const address = new Address(() => toCompareUrl(state.peek()));
+export const update = (patch: Partial<CompareState>, mode: HistoryMode = 'push'): void =>
+  address.update(() => { state.value = { ...state.peek(), ...patch }; }, mode);
 addEventListener('popstate', () => {
+  address.forget();
   state.value = fromCompareUrl(location.search, location.hash);
 });
 
@@ -185,29 +183,30 @@ effect(() => {
     (error) => { problem.value = problemOf(error); },
   );
 });
+const searches = new Latest<{ loaded: Compared; text: string; root: NodeId }>(async ({ loaded, text, root }, isWanted) => {
+  let result: Found | null = null;
+  let hit: Uint8Array | null = null;
+  let failed = '';
+  try {
+    const matches = await matcher.match(loaded.frames.names, text);
+    ({ hit } = matches);
+    result = await worker.ask({ kind: 'search', matches, root });
+  } catch (error) {
+    failed = error instanceof Error ? error.message : String(error);
+  }
+  if (!isWanted()) return;
+  searchProblem.value = failed;
+  found.value = result && { result, of: loaded.tree };
+  matching.value = new Set(failed === '' ? loaded.frames.names.filter((_, f) => hit![f] === 1) : []);
+});
 effect(() => {
   const loaded = shown.value;
-  const text = state.value.search;
+  const { search: text } = state.value;
   const root = zoomNode.value;
-  if (loaded === null || text === '') {
-    found.value = null;
-    matching.value = null;
-    searchProblem.value = '';
-    return;
-  }
-  const isCurrent = (): boolean => shown.peek() === loaded && state.peek().search === text;
-  matcher.match(loaded.frames.names, text).then((matches) => worker.ask({ kind: 'search', matches, root }).then((result) => [result, matches] as const)).then(
-    ([result, { hit }]) => {
-      if (!isCurrent()) return;
-      searchProblem.value = '';
-      found.value = result && { result, of: loaded.tree };
-      matching.value = new Set(loaded.frames.names.filter((_, f) => hit[f] === 1));
-    },
-    (error) => {
-      if (!isCurrent()) return;
-      found.value = null;
-      matching.value = new Set();
-      searchProblem.value = error instanceof Error ? error.message : String(error);
-    },
-  );
+  const isSearch = loaded !== null && text !== '';
+  searches.want(isSearch ? { loaded, text, root } : null);
+  if (isSearch) return;
+  found.value = null;
+  matching.value = null;
+  searchProblem.value = '';
 });

@@ -6,6 +6,7 @@ import { type Span, isRelative, resolve, showing } from '../logic/range';
 import { formatSelector, serviceOf } from '../logic/selector';
 import type { Offsets, TimeSpan } from '../logic/subsecond';
 import { type State, toUrl } from '../logic/urlstate';
+import { Address, type HistoryMode } from './address';
 import { stateOf } from './folding';
 
 export const state = signal<State>(stateOf(location));
@@ -49,51 +50,17 @@ export interface LocalFile {
 }
 export const local = signal<LocalFile | null>(null);
 
-type HistoryMode = 'push' | 'replace' | 'typed';
+const address = new Address(() => toUrl(state.peek()));
 
-/** Browsers limit how often a page writes its address. */
-const TYPED_MS = 250;
-/** Set while text that is being typed is not in the URL yet. */
-let typing: ReturnType<typeof setTimeout> | undefined;
-
-/**
- * `push` adds an entry to the browser's history; `replace`, used for display options, does not. The URL follows text that is
- * being typed when the typing pauses.
- */
 export function update(patch: Partial<State>, mode: HistoryMode = 'push'): void {
-  if (mode === 'push') writeTyped();
-  const next = { ...state.peek(), ...patch };
-  if (patch.matchers) next.invalidSelector = '';
-  state.value = next;
-  if (mode === 'push') return write(mode);
-  clearTimeout(typing);
-  typing = undefined;
-  if (mode === 'typed') typing = setTimeout(writeTyped, TYPED_MS);
-  else write(mode);
-}
-
-function write(mode: 'push' | 'replace'): void {
-  const url = toUrl(state.peek());
-  if (url === location.search + location.hash) return;
-  // A frame has another base than its own address.
-  const target = location.pathname + url;
-  if (mode === 'push') history.pushState(null, '', target);
-  else history.replaceState(null, '', target);
-}
-
-function writeTyped(): void {
-  if (typing === undefined) return;
-  clearTimeout(typing);
-  typing = undefined;
-  write('replace');
+  address.update(() => { state.value = { ...state.peek(), ...patch, ...(patch.matchers ? { invalidSelector: '' } : {}) }; }, mode);
 }
 
 // A stored setting that is not in the URL is added to it, so that a shared link shows the same.
 if (!state.peek().fold) update({}, 'replace');
 
 addEventListener('popstate', () => {
-  clearTimeout(typing);
-  typing = undefined;
+  address.forget();
   state.value = stateOf(location);
 });
 document.addEventListener('visibilitychange', () => {

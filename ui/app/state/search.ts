@@ -6,6 +6,7 @@ import type { FunctionRow } from '../api/types';
 import { Matcher } from '../worker/matcher';
 import type { Found, Loaded } from '../worker/protocol';
 import { state } from './explore';
+import { Latest } from './latest';
 import { askWorker, shown } from './queries';
 import { focus, focusNode, zoomNode } from './zoom';
 
@@ -59,26 +60,8 @@ interface Wanted {
   text: string;
   root: NodeId;
 }
-/** The latest search, and the one that is in progress: those between them are left out. */
-let wanted: Wanted | null = null;
-let running: Wanted | null = null;
 
-effect(() => {
-  const loaded = shown.value;
-  const text = search.value;
-  const root = zoomNode.value;
-  clearTimeout(going);
-  wanted = loaded === null || text === '' ? null : { loaded, text, root };
-  if (wanted === null) {
-    found.value = null;
-    searchProblem.value = '';
-    if (text === '') visited = '';
-  } else if (running === null) void run(wanted);
-});
-
-async function run(one: Wanted): Promise<void> {
-  running = one;
-  const { loaded, text, root } = one;
+const searches = new Latest<Wanted>(async ({ loaded, text, root }, isWanted) => {
   let result: Found | null = null;
   let problem = '';
   try {
@@ -87,11 +70,7 @@ async function run(one: Wanted): Promise<void> {
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   }
-  running = null;
-  if (wanted !== one) {
-    if (wanted !== null) void run(wanted);
-    return;
-  }
+  if (!isWanted()) return;
   searchProblem.value = problem;
   found.value = result && { result, text, of: loaded.tree };
   matchIndex.value = result ? result.matches.indexOf(focusNode.peek() ?? -1) : -1;
@@ -101,7 +80,20 @@ async function run(one: Wanted): Promise<void> {
     if (found.peek() !== null && result!.matches.length > 0) goTo(0);
     else visited = text;
   }, PAUSE_MS);
-}
+});
+
+effect(() => {
+  const loaded = shown.value;
+  const text = search.value;
+  const root = zoomNode.value;
+  clearTimeout(going);
+  const isSearch = loaded !== null && text !== '';
+  searches.want(isSearch ? { loaded, text, root } : null);
+  if (isSearch) return;
+  found.value = null;
+  searchProblem.value = '';
+  if (text === '') visited = '';
+});
 
 /** The functions of the table whose names match the search; null without a search. */
 export const tableHits = signal<{ rows: FunctionRow[]; hit: Uint8Array } | null>(null);

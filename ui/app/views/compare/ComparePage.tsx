@@ -1,5 +1,5 @@
 import '../../style/compare.css';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { problemText } from '../../api/problem';
 import { DIVERGING } from '../../logic/colours';
 import { SCALES, caution, summary } from '../../logic/compare/words';
@@ -124,16 +124,6 @@ const LEGEND: [string, number][] = [['gone', 0], ['less', 2], ['same', 5], ['mor
 
 function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }) {
   const { view, scale } = state.value;
-  const [draft, setDraft] = useState(state.value.search);
-  const timer = useRef(0);
-  const sent = useRef(state.value.search);
-  // What was typed since the search was sent must not be lost.
-  useEffect(() => { if (state.value.search !== sent.current) setDraft((sent.current = state.value.search)); }, [state.value.search]);
-  const type = (text: string): void => {
-    setDraft(text);
-    clearTimeout(timer.current);
-    timer.current = window.setTimeout(() => update({ search: (sent.current = text) }, 'replace'), 100);
-  };
   const loaded = shown.value;
   const isFile = files.value.now !== null || files.value.base !== null;
   const result = found.value?.result;
@@ -150,7 +140,7 @@ function Tools({ search }: { search: preact.RefObject<HTMLInputElement | null> }
         ))}
       </fieldset>
       <div class="search">
-        <input ref={search} id="search" type="search" placeholder="Search by regex (/)" aria-label="Search functions by regular expression" spellcheck={false} autocomplete="off" value={draft} onInput={(e) => type(e.currentTarget.value)} />
+        <input ref={search} id="search" type="search" placeholder="Search by regex (/)" aria-label="Search functions by regular expression" spellcheck={false} autocomplete="off" value={state.value.search} onInput={(e) => update({ search: e.currentTarget.value }, 'typed')} />
         <output id="matched" class="matched">{searchProblem.value !== '' ? <em role="alert" title={searchProblem.value}>{searchProblem.value}</em> : result && (result.whole.nodes === 0 ? <b>no matches</b> : <><b>{formatShare(result.whole.matched, result.whole.of)}</b> matched</>)}</output>
       </div>
       {zoomNode.value !== ROOT && <button type="button" class="ghost" id="reset-zoom" onClick={() => zoomTo(ROOT)}>Reset zoom</button>}
