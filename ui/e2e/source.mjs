@@ -97,6 +97,26 @@ export const fixtureSource = [
     }
   }],
 
+  ['only my code says how much of it can be among the frames that are not drawn', async (browser) => {
+    const own = await serve({ rules: [{ service: '^big$', own: '^davy_' }] });
+    try {
+      const profile = async (lod, width) => {
+        const { page } = await open(browser, `${own.url}/explore?${new URLSearchParams({ type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds', selector: `{service_name="big",nodes="60000"${lod}}`, by: '', view: 'flame', t: 'mine' })}`, { width, theme: width === 1024 ? 'dark' : 'light' });
+        await drawn(page);
+        return page;
+      };
+      for (const width of [1440, 1024, 480]) {
+        const page = await profile(',lod="true"', width);
+        assert.match(await page.locator('#own-undrawn').innerText(), /^The share of a function can be up to \d[\d.]*% of the whole larger/);
+        await shot(page, `own-undrawn-${width}`);
+        await page.context().close();
+      }
+      assert.equal(await (await profile('', 1440)).locator('#own-undrawn').count(), 0, 'all frames are there');
+    } finally {
+      own.server.close();
+    }
+  }],
+
   ['only my code keeps what the rule of the service matches, by key, in the URL, and is undone', async (browser) => {
     const began = Date.now();
     const own = await serve({ now: () => began });

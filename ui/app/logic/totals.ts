@@ -1,7 +1,7 @@
 // What belongs beside a total: how it was computed, and the parts of it that no frame shows.
 
 import { FrameKind, type Meta } from './decode';
-import { counted, formatValue } from './format';
+import { counted, formatShare, formatValue } from './format';
 import type { Tree } from './layout';
 
 /** ` average of 7 windows`, ` sum`, or nothing if the server does not say. */
@@ -31,6 +31,11 @@ export function stacklessReason(type: string): string {
   return type.startsWith('process_cpu:')
     ? 'CPU time that was counted exactly for a member but not sampled, for example of threads that ran too briefly; no function is known for it, so it is not in the table'
     : 'Values that the profiler reported without a stack; no function is known for them, so they are not in the table';
+}
+
+/** How much larger the share of a function of one's own code can be, since undrawn frames can be its; empty if it is exact. */
+export function undrawnOwn({ undrawn, sum }: Pick<Tree, 'undrawn' | 'sum'>): string {
+  return undrawn > 0 ? `The share of a function can be up to ${formatShare(undrawn, sum[0])} of the whole larger: that much is in frames that are not drawn.` : '';
 }
 
 /** Sentences about the values that no frame shows. */

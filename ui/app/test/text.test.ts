@@ -9,7 +9,7 @@ import { curlPush, davyPush } from '../logic/pushexample';
 import { compile } from '../logic/search';
 import { withVisibleNames } from '../logic/top';
 import { layout } from '../logic/layout';
-import { notDrawn, totalNote } from '../logic/totals';
+import { notDrawn, totalNote, undrawnOwn } from '../logic/totals';
 import {
   type Matcher, filtersOf, forService, formatSelector, matcherFor, parseSelector, serviceOf,
 } from '../logic/selector';
@@ -173,6 +173,11 @@ describe('names', () => {
     expect(shorten(name, 1)).toBe('');
     expect(shorten('github.com/acme/cart.(*Service).Add', 20)).toBe('…cart.(*Service).Add');
   });
+});
+
+test('the share of own code is exact, or it is said how much larger it can be', () => {
+  expect(undrawnOwn({ undrawn: 0, sum: Float64Array.of(80) })).toBe('');
+  expect(undrawnOwn({ undrawn: 10, sum: Float64Array.of(80) })).toMatch(/up to 12\.5% of the whole larger/);
 });
 
 describe('visible names', () => {

@@ -1,7 +1,8 @@
+import { undrawnOwn } from '../logic/totals';
 import { describe } from '../logic/transforms';
 import { local, state, update } from '../state/explore';
 import { remove, said } from '../state/transforms';
-import { ownNow } from '../state/queries';
+import { ownNow, shown } from '../state/queries';
 import { rules } from '../state/viewer';
 
 /** The stack of transforms: each is removed on its own, and the browser's Back undoes the last. */
@@ -9,6 +10,7 @@ export function TransformBar() {
   const { transforms } = state.value;
   const isMine = transforms.some(({ kind }) => kind === 'mine');
   const isOwn = ownNow.value !== null;
+  const atMost = isOwn && shown.value !== null ? undrawnOwn(shown.value.tree) : '';
   // Local files have no service.
   const isGuessed = isMine && !isOwn && local.value === null && rules.value !== null;
   return (
@@ -27,6 +29,7 @@ export function TransformBar() {
           })}
           <button type="button" class="ghost" id="clear-transforms" onClick={() => update({ transforms: [] })}>Clear</button>
           <span class="quiet">{isOwn ? 'Percentages are of the whole. Other code counts for the caller that is yours, or for the root.' : 'Percentages are of what is shown.'}</span>
+          {atMost !== '' && <span class="quiet" id="own-undrawn" title="Frames of less than half a pixel were left out before your code was looked for. Zoom in or filter to count them">{atMost}</span>}
           {isGuessed && <span class="quiet" id="no-own">Standard libraries, dependencies and runtimes are hidden. To say which code is yours, set <code>own</code> of a rule in <code>[[viewer.services]]</code>.</span>}
         </div>
       )}
