@@ -118,6 +118,8 @@ async function page(url) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
   const tab = await browser.newPage({ viewport: { width: 1600, height: 900 } });
   await tab.addInitScript(probe);
+  // A browser that has just started is busy with pages of its own.
+  await tab.waitForTimeout(2_000);
   await tab.goto(url, { waitUntil: 'commit' });
   return { browser, tab };
 }
