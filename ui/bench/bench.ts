@@ -63,7 +63,7 @@ for (const n of [100_000, 1_000_000]) {
     ['runtime frames', () => runtimeFrames(decoded.frames)],
     ['fold', () => fold(tree, decoded.frames, runtime, new Set())],
     ['decode + layout', () => layout(decode(buffer).columns)],
-    ['sort by name', () => layout(byName(tree, names))],
+    ['sort by name', () => byName(tree, names)],
     ['names that match', () => matchNames(names, query)],
     ['share', () => share(tree, hit, before)],
     ['widest matches', () => matchList(tree, hit, before)],

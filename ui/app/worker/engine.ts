@@ -7,7 +7,7 @@ import type { SideName } from '../logic/compare/sides';
 import { type Decoded, FrameKind, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { graft, nodeAt } from '../logic/graft';
-import { type Tree, byName, layout } from '../logic/layout';
+import { type Tree, byName, layout, ranksOf } from '../logic/layout';
 import { matchesBefore, share } from '../logic/search';
 import type { LocalProfile } from '../logic/files/profile';
 import { matchList } from '../logic/matchlist';
@@ -73,6 +73,11 @@ export class Engine {
       case 'top':
         return this.top(request.root, request.attribute);
     }
+  }
+
+  /** Computes what the first click on another order needs. */
+  prepare(): void {
+    if (this.decoded !== null) ranksOf(this.decoded.frames.names);
   }
 
   private top(root: number, attribute: boolean): Answers['top'] {
@@ -189,7 +194,7 @@ export class Engine {
       this.heavy = shapes.reduce((tree, shape) => layout(this.merges!.reshape(tree, shape, frames)), start);
       this.named = null;
     }
-    const plain = order === 'name' ? (this.named ??= layout(byName(this.heavy, frames.names))) : this.heavy;
+    const plain = order === 'name' ? (this.named ??= byName(this.heavy, frames.names)) : this.heavy;
     this.tree = plain;
     if (folds) {
       this.runtime ??= runtimeFrames(frames);

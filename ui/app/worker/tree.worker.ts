@@ -9,7 +9,7 @@ const scope = self as unknown as {
   postMessage(message: Reply, transfer?: Transferable[]): void;
 };
 
-/** What a click away is loaded when the flame graph is drawn. */
+/** What is a click away is loaded and computed when the flame graph is drawn. */
 const PREPARE_MS = 500;
 setTimeout(() => { import('./merges').then((merges) => { engine.merges ??= merges; }, () => {}); }, PREPARE_MS);
 
@@ -28,6 +28,7 @@ async function reply({ id, request }: Envelope): Promise<void> {
     // Nothing else in this worker refers to them.
     const transfer = request.kind === 'search' && answer !== null ? [(answer as Found).before.buffer as ArrayBuffer] : [];
     scope.postMessage({ id, answer }, transfer);
+    if (request.kind === 'load') setTimeout(() => engine.prepare(), PREPARE_MS);
   } catch (error) {
     scope.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
