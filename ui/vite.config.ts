@@ -41,7 +41,10 @@ const PAGES = {
 /** Pages with flame graphs, which the worker decodes. */
 const WITH_WORKER = ['explore', 'compare', 'embed'];
 
-/** The script of these pages that runs before their others. */
+/** Browsers send so many requests to a server at once. */
+const REQUESTS_MAX = 6;
+
+/** The script that starts the worker, of pages for which it is not one request too many. */
 const START = 'app/start.ts';
 
 /** What a page loads before it is drawn, compressed: 60 KiB. */
@@ -91,18 +94,21 @@ function documents(): Plugin {
           throw new Error(`the page ${page} would load ${states[0].replace(/.*\/app\//, 'app/')}, which it does not import: add the module that both use to SHARED in vite.config.ts`);
         }
         const scripts = [...files].filter((name) => !index.includes(name));
-        const early = WITH_WORKER.includes(page) ? [worker, start] : [];
+        // The styles of a page are after the common one, which they change.
+        const own = [...styles].filter((name) => !index.includes(name)).map((name) => `  <link rel="stylesheet" crossorigin href="./${name}">\n  `);
+        // Besides these: the data, and the script and the style of every page.
+        const others = scripts.length + own.length + 3;
+        const early: string[] = !WITH_WORKER.includes(page) ? [] : others + 2 <= REQUESTS_MAX ? [worker, start] : [worker];
+        if (page === 'explore' && !early.includes(start)) throw new Error(`the page explore would need ${others + 2} requests before it is drawn, browsers send ${REQUESTS_MAX} at once: change SHARED or EXPLORE in vite.config.ts`);
         const loaded = [...files, ...early];
         const bytes = loaded.reduce((sum, name) => sum + gzipSync(readFileSync(join(dir, name)), { level: constants.Z_BEST_COMPRESSION }).length, 0);
         if (bytes > FIRST_BYTES_MAX) throw new Error(`the page ${page} would load ${bytes} bytes of compressed JavaScript before it is drawn, the maximum is ${FIRST_BYTES_MAX}: load what is not drawn at first by Lazy`);
         // The answer takes longest, so it is requested first.
         const links = [
           '<!--data-->',
-          ...(WITH_WORKER.includes(page) ? [`<link rel="modulepreload" crossorigin href="./${worker}">`, `<script type="module" async crossorigin src="./${start}"></script>`] : []),
+          ...early.map((name) => (name === start ? `<script type="module" async crossorigin src="./${start}"></script>` : `<link rel="modulepreload" crossorigin href="./${name}">`)),
           ...scripts.map((name) => `<link rel="modulepreload" crossorigin href="./${name}">`),
         ];
-        // The styles of a page are after the common one, which they change.
-        const own = [...styles].filter((name) => !index.includes(name)).map((name) => `  <link rel="stylesheet" crossorigin href="./${name}">\n  `);
         const html = index.replace('</head>', `${own.join('')}</head>`).replace('    <script', `    ${links.join('\n    ')}\n    <script`);
         writeFileSync(join(dir, `${page}.html`), page === 'embed' ? html.replace('<head>', '<head>\n    <base href="../">') : html);
       }
