@@ -11,7 +11,14 @@ const scope = self as unknown as {
 
 /** What is a click away is loaded and computed when the flame graph is drawn. */
 const PREPARE_MS = 500;
-setTimeout(() => { import('./merges').then((merges) => { engine.merges ??= merges; }, () => {}); }, PREPARE_MS);
+async function prepare(): Promise<void> {
+  try {
+    engine.merges ??= await import('./merges');
+    engine.prepare();
+  } catch {
+    // The click says what fails.
+  }
+}
 
 // Requests are answered in their order: a file is opened asynchronously.
 let before: Promise<void> = Promise.resolve();
@@ -28,7 +35,7 @@ async function reply({ id, request }: Envelope): Promise<void> {
     // Nothing else in this worker refers to them.
     const transfer = request.kind === 'search' && answer !== null ? [(answer as Found).before.buffer as ArrayBuffer] : [];
     scope.postMessage({ id, answer }, transfer);
-    if (request.kind === 'load') setTimeout(() => engine.prepare(), PREPARE_MS);
+    if (request.kind === 'load') setTimeout(() => void prepare(), PREPARE_MS);
   } catch (error) {
     scope.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
