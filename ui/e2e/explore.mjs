@@ -10,6 +10,51 @@ const DAVY = '{service_name="davy"}';
 const address = (page) => new URL(page.url());
 
 export const fixtureExplore = [
+  ['what the first flame graph does not need is requested when it is drawn, or after 300 ms', async (browser, url) => {
+    for (const isSlow of [true, false]) {
+      const page = await browser.newPage();
+      const others = [];
+      page.on('request', (request) => { if (/profiles\/(labels|types|series)|Timeline|Tooltip/.test(request.url())) others.push(request.url()); });
+      await page.addInitScript(() => {
+        // The 300 ms pass when the test says so.
+        const [real, late] = [globalThis.setTimeout, []];
+        globalThis.setTimeout = (act, ms, ...more) => (ms === 300 ? late.push(act) : real(act, ms, ...more));
+        globalThis.passLate = () => { for (const act of late) act(); };
+        new MutationObserver(() => { globalThis.drawnAt ??= performance.now(); }).observe(document, { subtree: true, attributeFilter: ['data-drawn'] });
+      });
+      let answer = () => {};
+      const held = new Promise((done) => { answer = done; });
+      if (isSlow) await page.route('**/profiles/flamegraph?*', async (route) => { await held; await route.continue(); });
+      await page.goto(url + query({ type: CPU, selector: DAVY, by: 'member' }), { waitUntil: 'commit' });
+      if (isSlow) {
+        await page.locator('#search').waitFor();
+        await settle(page);
+        assert.deepEqual(others, []);
+        await page.evaluate(() => globalThis.passLate());
+        await page.locator('.timeline').waitFor();
+        answer();
+      }
+      await drawn(page);
+      await page.locator('.timeline').waitFor();
+      assert.ok(['labels', 'types', 'series', 'Timeline', 'Tooltip'].every((name) => others.some((of) => of.includes(name))), others.join(' '));
+      if (!isSlow) {
+        const [first, at] = await page.evaluate(() => [Math.min(...performance.getEntriesByType('resource').filter(({ name }) => /profiles\/(labels|types|series)|Timeline|Tooltip/.test(name)).map((of) => of.startTime)), globalThis.drawnAt]);
+        assert.ok(first >= at, `requested at ${first}, drawn at ${at}`);
+      }
+      await page.context().close();
+    }
+  }],
+
+  ['the worker is started by the first script, and the page starts no other', async (browser, url) => {
+    const { page, faults } = await open(browser, `${url}/explore`);
+    await drawn(page);
+    assert.equal(page.workers().filter((worker) => /tree\.worker/.test(worker.url())).length, 1);
+    const [start, own] = await page.evaluate(() => ['start-', 'explore-'].map((name) => performance.getEntriesByType('resource').find((of) => of.name.includes(`/${name}`))?.startTime));
+    assert.ok(start <= own, `${start} ${own}`);
+    assert.equal(await page.evaluate(() => globalThis.davyWorker), null, 'the page took it');
+    assert.deepEqual(faults, []);
+  }],
+
   ['the timeline marks a new version, starts and changes, in words too', async (browser, url) => {
     const changed = await fetch(`${url}/api/v1/endpoints/QuerySeries`, { method: 'PUT', headers: { 'davy-user': 'ada' }, body: JSON.stringify({ limit: 5, why: 'too many' }) });
     assert.equal(changed.status, 200);
