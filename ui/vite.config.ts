@@ -120,7 +120,7 @@ function documents(): Plugin {
  * The beginning of every page, and modules without effects, which pages share. Browsers request only six files of a server at
  * once: this, the page's own part, the style, the worker, the data, and what the bundler adds.
  */
-const SHARED = /\/app\/main\.tsx|\/app\/api\/(query|problem|types|viewer)\.ts|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|emptystate|pushexample|treerows|workers|heat|sourcelines|subsecond|axes|markers)[a-z]+\.ts|\/app\/logic\/files\/limits\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|address|latest)\.ts|\/app\/views\/(Lazy|Nav|keys|RefreshButton|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+const SHARED = /\/app\/main\.tsx|\/app\/api\/(query|problem|types|viewer)\.ts|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|byname|emptystate|pushexample|treerows|workers|heat|sourcelines|subsecond|axes|markers)[a-z]+\.ts|\/app\/logic\/files\/limits\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|address|latest)\.ts|\/app\/views\/(Lazy|Nav|keys|RefreshButton|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
 /** What Explore does not begin with, and most other pages do. */
 const OTHERS = /\/app\/api\/(control|captures)\.ts|\/app\/views\/(FilterField|Waiting)\.tsx|\/app\/logic\/(members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/state\/operator\.ts/;
 /** What Explore begins with. */

@@ -7,6 +7,7 @@ import { random } from '../../fixture/random.mjs';
 import { synthetic } from '../../fixture/synthetic.mjs';
 import { DecodeError, HEADER_BYTES, decode } from '../logic/decode';
 import { Engine } from '../worker/engine';
+import * as merges from '../worker/merges';
 import { META, SHOP, binary } from './fixtures';
 
 const NUMBERS = [0, 1, 2, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];
@@ -43,6 +44,7 @@ function mutated(whole: ArrayBuffer, rnd: () => number): ArrayBuffer {
 /** Loads a flame graph as the worker does. Returns whether it was accepted. */
 function load(buffer: ArrayBuffer): boolean {
   const engine = new Engine();
+  engine.merges = merges;
   try {
     const { tree, frames } = engine.answer({ kind: 'load', buffer, as: { order: 'name', fold: true, open: [] } }) as ReturnType<Engine['answer']> & {
       tree: { n: number };

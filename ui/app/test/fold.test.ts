@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { fold, lastOfRun, runText, runtimeFrames, visibleNode } from '../logic/fold';
 import { nodeAt } from '../logic/hittest';
-import { byName, hiddenStart } from '../logic/layout';
+import { byName } from '../logic/byname';
+import { hiddenStart } from '../logic/layout';
 import { neighbour } from '../logic/neighbours';
 import { compile, matchNames, matchesBefore, share } from '../logic/search';
 import { topOf } from '../logic/top';

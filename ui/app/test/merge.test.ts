@@ -6,7 +6,7 @@ import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE
 import { callersOf, hotPath, treeRows } from '../logic/treerows';
 import { nameKey } from '../logic/zoompath';
 import * as merges from '../worker/merges';
-import { Engine } from '../worker/engine';
+import { Engine, isMerge } from '../worker/engine';
 import { SHOP, binary, drawn, tree } from './fixtures';
 
 const t = tree(SHOP);
@@ -183,4 +183,15 @@ describe('outline', () => {
     expect(hotPath(t.tree, at('member=api')).map((n) => names[t.tree.frame[n]])).toEqual(['member=api', 'serve']);
     expect(callersOf(t.tree, at('serve')).map((n) => names[t.tree.frame[n]])).toEqual(['member=api', 'total']);
   });
+});
+
+test('sorting by name waits for the part of the worker that sorts, and preparing changes nothing', () => {
+  const as = { order: 'name' as const, fold: false, open: [] };
+  expect([isMerge({ kind: 'arrange', as }), isMerge({ kind: 'arrange', as: { ...as, order: 'heavy' } })]).toEqual([true, false]);
+  const engine = new Engine();
+  engine.merges = merges;
+  const load = () => engine.answer({ kind: 'load', buffer: binary(SHOP), as });
+  const before = JSON.stringify((load() as { tree: object }).tree);
+  engine.prepare();
+  expect(JSON.stringify((engine.answer({ kind: 'arrange', as }) as { tree: object }).tree)).toBe(before);
 });

@@ -7,7 +7,7 @@ import type { SideName } from '../logic/compare/sides';
 import { type Decoded, FrameKind, decode } from '../logic/decode';
 import { fold, runtimeFrames } from '../logic/fold';
 import { graft, nodeAt } from '../logic/graft';
-import { type Tree, byName, layout, ranksOf } from '../logic/layout';
+import { type Tree, layout } from '../logic/layout';
 import { matchesBefore, share } from '../logic/search';
 import type { LocalProfile } from '../logic/files/profile';
 import { matchList } from '../logic/matchlist';
@@ -76,15 +76,11 @@ export class Engine {
     }
   }
 
-  /** Computes what the first click on another order needs, and once the callers and callees of the hottest function: a browser compiles a merge while it first runs. */
+  /** Prepares for the first clicks, once. */
   prepare(): void {
-    if (this.decoded === null || this.whole === null) return;
-    const { names, kinds } = this.decoded.frames;
-    ranksOf(names);
-    if (this.isPrepared || this.merges === null) return;
+    if (this.isPrepared || this.decoded === null || this.whole === null || this.merges === null) return;
     this.isPrepared = true;
-    const hottest = names[hottestOf(this.whole, kinds)];
-    this.merges.sandwich(this.whole, names, kinds, (name) => name === hottest, PREPARED_SHARE);
+    this.merges.prepare(this.whole, this.decoded.frames);
   }
 
   private top(root: number, attribute: boolean): Answers['top'] {
@@ -201,7 +197,7 @@ export class Engine {
       this.heavy = shapes.reduce((tree, shape) => layout(this.merges!.reshape(tree, shape, frames)), start);
       this.named = null;
     }
-    const plain = order === 'name' ? (this.named ??= byName(this.heavy, frames.names)) : this.heavy;
+    const plain = order === 'name' ? (this.named ??= this.merges!.byName(this.heavy, frames.names)) : this.heavy;
     this.tree = plain;
     if (folds) {
       this.runtime ??= runtimeFrames(frames);
@@ -231,22 +227,10 @@ export class Engine {
   }
 }
 
-/** As for a narrow window. */
-const PREPARED_SHARE = 0.001;
-
-/** The frame of the function with the largest self value. */
-function hottestOf({ n, frame, self }: Tree, kinds: Uint8Array): number {
-  const sums = new Float64Array(kinds.length);
-  for (let i = 1; i < n; i++) sums[frame[i]] += self[i];
-  let hottest = frame[0];
-  for (let f = 0; f < sums.length; f++) if (kinds[f] === FrameKind.Function && sums[f] > sums[hottest]) hottest = f;
-  return hottest;
-}
-
 /** Whether a request merges call paths of the tree that is loaded. */
 export function isMerge(request: Request): boolean {
   if (request.kind === 'sandwich' || (request.kind === 'choose' && request.part !== null)) return true;
-  return 'as' in request && ((request.as.shapes?.length ?? 0) > 0 || Object.keys(request.as.filters ?? {}).length > 0);
+  return 'as' in request && (request.as.order === 'name' || (request.as.shapes?.length ?? 0) > 0 || Object.keys(request.as.filters ?? {}).length > 0);
 }
 
 /** The callers and callees of a function that the server has merged, of the whole profile; null if it has no such function. */
