@@ -97,7 +97,9 @@ effect(() => {
   drawn.value = null;
   if (of === null || fn === '') return;
   const isCurrent = (): boolean => shown.peek() === of && wanted.peek() === fn;
-  askWorker({ kind: 'sandwich', key: fn, width: WIDTH_INITIAL }).then(
+  // Half a pixel of the window is less than half a pixel of the graph, which is a part of it.
+  const width = Math.min(WIDTH_INITIAL, Math.ceil(innerWidth * devicePixelRatio));
+  askWorker({ kind: 'sandwich', key: fn, width }).then(
     (laid) => { if (isCurrent()) drawn.value = { laid, of, fn }; },
     (error) => { if (isCurrent()) sandwich.value = { laid: null, of, partly: false, problem: problemOf(error).detail }; },
   );
