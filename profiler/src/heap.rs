@@ -39,11 +39,13 @@ pub(crate) use totals::{Totals, add};
 pub(crate) use unclaimed::settle;
 
 /// Enables profiling, inactive until the profiler starts, and a background thread of jemalloc that returns
-/// freed memory to the kernel within seconds, even in an idle process.
+/// freed memory to the kernel within seconds, even in an idle process. One arena for each processor instead of four:
+/// each keeps freed memory of its own meanwhile, and merging an hour of profiles took 330 MiB with eight arenas, and 238
+/// with two.
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
-pub const MALLOC_CONF: &[u8; 106] = b"prof:true,prof_active:false,lg_prof_sample:19,\
-    background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:0\0";
+pub const MALLOC_CONF: &[u8; 122] = b"prof:true,prof_active:false,lg_prof_sample:19,\
+    background_thread:true,narenas_ratio:1,dirty_decay_ms:5000,muzzy_decay_ms:0\0";
 
 /// Makes jemalloc the allocator of this program, configured for heap profiles.
 ///
