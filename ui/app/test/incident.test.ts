@@ -48,6 +48,14 @@ describe('changes', () => {
     expect(isOwn({ ...answer, changes: [] }, { service_name: 'acme-davy', member: 'api' }, members)).toBe(true);
   });
 
+  test('a page of another service offers no switch of this Davy', () => {
+    const of = (service: string): boolean => {
+      const change = { ...answer.changes[0], labels: { service_name: service, member: 'api' } };
+      return isOwn({ ...answer, selector: `{service_name="${service}"}`, changes: [change] }, change.labels, new Set(['api']));
+    };
+    expect([of('shop'), of('davy')]).toEqual([false, true]);
+  });
+
   test('a change leads to its difference, its graph, its heap and its switch', () => {
     const heap = answer.changes.find(({ measure, labels }) => measure === 'heap' && labels['op'] === 'ListAllJobs')!;
     const diff = new URL(diffLink(answer, heap, 'day')!, 'http://davy/');

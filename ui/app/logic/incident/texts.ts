@@ -5,7 +5,7 @@ import { COMPARE_DEFAULTS, toCompareUrl } from '../compare/urlstate';
 import { formatPercent, formatSeconds, formatValue } from '../format';
 import { formatCores, formatRate } from '../members/usage';
 import { absolute } from '../range';
-import { type Matcher, SERVICE, formatSelector } from '../selector';
+import { type Matcher, SERVICE, formatSelector, parseSelector, serviceOf } from '../selector';
 import { millis } from '../units';
 import { DEFAULTS, toUrl } from '../urlstate';
 
@@ -113,15 +113,23 @@ export function diffLink(answer: ChangesAnswer, { labels, measure }: UsageChange
   })}`;
 }
 
-/** The toggle of a member or operation on Members. */
 /** The service of Davy's own profiles, unless it is configured otherwise. */
 const OWN = 'davy';
 
 /** Whether a change is of a member of this Davy, which can be toggled: other services can have members of the same names. */
 export function isOwn(answer: ChangesAnswer, { member, [SERVICE]: service }: Record<string, string>, members: ReadonlySet<string>): boolean {
-  return member !== undefined && members.has(member) && (service === undefined || service === OWN || !ofService(answer).includes(OWN));
+  if (member === undefined || !members.has(member)) return false;
+  if (service === undefined || service === OWN) return true;
+  // Davy's own service can have another name if the answer does not have this one; the answer of a filtered page never has it.
+  return !isFiltered(answer) && !ofService(answer).includes(OWN);
 }
 
+function isFiltered({ selector }: ChangesAnswer): boolean {
+  const parsed = parseSelector(selector);
+  return parsed.ok && serviceOf(parsed.matchers) !== null;
+}
+
+/** The toggle of a member or operation on Members. */
 export function switchLink(labels: Record<string, string>): string {
   const { member = '', op = '' } = labels;
   return op === '' ? `./members?${new URLSearchParams({ filter: member })}` : `./members?${new URLSearchParams({ by: 'operation', filter: op })}`;
