@@ -5,7 +5,7 @@ export class Latest<T> {
   private wanted: T | null = null;
   private isBusy = false;
 
-  /** `act` must not reject; it asks whether its result is still wanted. */
+  /** `act` asks whether its result is still wanted. If it rejects, that is logged, and the next thing is done. */
   constructor(private readonly act: (one: T, isWanted: () => boolean) => Promise<void>) {}
 
   want(one: T | null): void {
@@ -17,7 +17,11 @@ export class Latest<T> {
     this.isBusy = true;
     for (let done: T | null = null; this.wanted !== null && this.wanted !== done;) {
       const one: T = this.wanted;
-      await this.act(one, () => this.wanted === one);
+      try {
+        await this.act(one, () => this.wanted === one);
+      } catch (error) {
+        console.error(error);
+      }
       done = one;
     }
     this.isBusy = false;

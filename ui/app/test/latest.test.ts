@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Latest } from '../state/latest';
 
 test('one thing is done at a time, and of what was wanted meanwhile the latest', async () => {
@@ -24,4 +24,25 @@ test('one thing is done at a time, and of what was wanted meanwhile the latest',
   await end();
   expect(log.slice(4)).toEqual(['begin x', 'show x']);
   expect(ends).toEqual([]);
+});
+
+test('work goes on after one that failed, and the failure is logged', async () => {
+  const logged = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const shown: string[] = [];
+  const work = new Latest<string>(async (one) => {
+    await Promise.resolve();
+    if (one === 'bad') throw new Error('failed');
+    shown.push(one);
+  });
+  const ended = async (): Promise<void> => { for (let i = 0; i < 10; i++) await Promise.resolve(); };
+  work.want('bad');
+  work.want('meanwhile');
+  await ended();
+  work.want('bad');
+  await ended();
+  work.want('after');
+  await ended();
+  expect(shown).toEqual(['meanwhile', 'after']);
+  expect(logged.mock.calls).toEqual([[new Error('failed')], [new Error('failed')]]);
+  logged.mockRestore();
 });
