@@ -7,7 +7,7 @@ const scope = globalThis as { davyWorker?: Worker | null | undefined };
 if (link !== null && scope.davyWorker === undefined) {
   const worker = new Worker(link.href, { type: 'module' });
   scope.davyWorker = worker;
-  // The page starts another one, and says why that fails.
+  // If it fails before the page takes it, the page starts another one and reports if that fails too (`TreeWorker`).
   worker.onerror = () => { scope.davyWorker = undefined; };
 }
 

@@ -16,6 +16,8 @@ export class TreeWorker {
   private readonly waiting = new Map<number, { done: (answer: unknown) => void; fail: (e: Error) => void }>();
   private readonly frames = new FramesOnce();
   private next = 1;
+  /** A worker whose script cannot be loaded may fail before the first request, and answers none. */
+  private failure: Error | null = null;
 
   constructor() {
     this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
@@ -29,13 +31,15 @@ export class TreeWorker {
       waiter?.done(data.answer);
     };
     this.worker.onerror = (event) => {
-      const reason = new Error(`The page's worker failed: ${event.message || 'its script could not be loaded'}; reload the page`);
-      for (const waiter of this.waiting.values()) waiter.fail(reason);
+      const failure = new Error(`The page's worker failed: ${event.message || 'its script could not be loaded'}; reload the page`);
+      this.failure = failure;
+      for (const waiter of this.waiting.values()) waiter.fail(failure);
       this.waiting.clear();
     };
   }
 
   ask<R extends Request>(request: R): Promise<Answers[R['kind']]> {
+    if (this.failure !== null) return Promise.reject(this.failure);
     const id = this.next++;
     const transfer = Object.values(request).filter((value): value is ArrayBuffer => value instanceof ArrayBuffer);
     return new Promise((done, fail) => {
