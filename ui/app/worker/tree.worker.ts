@@ -1,6 +1,6 @@
 import { Engine, isMerge } from './engine';
 import { FramesOnce } from './framesonce';
-import type { Envelope, Found, Reply } from './protocol';
+import type { Envelope, Found, Reply, Request } from './protocol';
 
 const engine = new Engine();
 const frames = new FramesOnce();
@@ -9,7 +9,7 @@ const scope = self as unknown as {
   postMessage(message: Reply, transfer?: Transferable[]): void;
 };
 
-/** What is a click away is loaded and computed when the flame graph is drawn. */
+/** What is a click away is loaded and computed this long after the flame graph was sent. */
 const PREPARE_MS = 500;
 async function prepare(): Promise<void> {
   try {
@@ -19,6 +19,9 @@ async function prepare(): Promise<void> {
     // The click says what fails.
   }
 }
+
+/** What begins a flame graph that can be sorted, transformed and searched for callers: a comparison cannot. */
+const LOADS: readonly Request['kind'][] = ['load', 'open', 'choose'];
 
 // Requests are answered in their order: a file is opened asynchronously.
 let before: Promise<void> = Promise.resolve();
@@ -35,7 +38,7 @@ async function reply({ id, request }: Envelope): Promise<void> {
     // Nothing else in this worker refers to them.
     const transfer = request.kind === 'search' && answer !== null ? [(answer as Found).before.buffer as ArrayBuffer] : [];
     scope.postMessage({ id, answer }, transfer);
-    if (request.kind === 'load') setTimeout(() => void prepare(), PREPARE_MS);
+    if (LOADS.includes(request.kind)) setTimeout(() => void prepare(), PREPARE_MS);
   } catch (error) {
     scope.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
   }
