@@ -3,6 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import * as api from '../api/query';
 import { problemOf } from '../api/problem';
+import { mergeWidth } from '../logic/mergewidth';
 import { type Transform, named, pushed } from '../logic/transforms';
 import { FrameKind } from '../logic/decode';
 import { nameKey } from '../logic/zoompath';
@@ -97,9 +98,7 @@ effect(() => {
   drawn.value = null;
   if (of === null || fn === '') return;
   const isCurrent = (): boolean => shown.peek() === of && wanted.peek() === fn;
-  // Half a pixel of the window is less than half a pixel of the graph, which is a part of it.
-  const width = Math.min(WIDTH_INITIAL, Math.ceil(innerWidth * devicePixelRatio));
-  askWorker({ kind: 'sandwich', key: fn, width }).then(
+  askWorker({ kind: 'sandwich', key: fn, width: mergeWidth(of.tree, innerWidth * devicePixelRatio, WIDTH_INITIAL) }).then(
     (laid) => { if (isCurrent()) drawn.value = { laid, of, fn }; },
     (error) => { if (isCurrent()) sandwich.value = { laid: null, of, partly: false, problem: problemOf(error).detail }; },
   );

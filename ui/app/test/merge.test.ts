@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { layout } from '../logic/layout';
 import { reshape } from '../logic/merge';
+import { mergeWidth } from '../logic/mergewidth';
 import { sandwich } from '../logic/sandwich';
 import { type Transform, describe as words, filtersOf, fromText, named, NOT_MINE, PRESETS, presetsIn, pushed, shapesOf, toText } from '../logic/transforms';
 import { callersOf, hotPath, treeRows } from '../logic/treerows';
@@ -46,6 +47,11 @@ describe('callers and callees', () => {
     expect([callees.hidden[0], callees.hiddenChildren[0]]).toEqual([4, 2]);
     expect(drawn(layout(callers), whole.frames.names)).toEqual(['f 87 @0', '  main 84 @0']);
     expect([callers.hidden[0], callers.hiddenChildren[0]]).toEqual([3, 1]);
+  });
+
+  test('they are merged for the window only if the server merges them again, and never for a window without a width', () => {
+    const undrawn = 8;
+    expect([[0, 640], [0, 0], [undrawn, 640.5], [undrawn, 5_000], [undrawn, 0]].map(([of, pixels]) => mergeWidth({ undrawn: of }, pixels, 3_840))).toEqual([3_840, 3_840, 641, 3_840, 3_840]);
   });
 
   test('callees of several occurrences are merged at every level', () => {
@@ -187,11 +193,17 @@ describe('outline', () => {
 
 test('sorting by name waits for the part of the worker that sorts, and preparing changes nothing', () => {
   const as = { order: 'name' as const, fold: false, open: [] };
-  expect([isMerge({ kind: 'arrange', as }), isMerge({ kind: 'arrange', as: { ...as, order: 'heavy' } })]).toEqual([true, false]);
-  const engine = new Engine();
-  engine.merges = merges;
-  const load = () => engine.answer({ kind: 'load', buffer: binary(SHOP), as });
-  const before = JSON.stringify((load() as { tree: object }).tree);
-  engine.prepare();
-  expect(JSON.stringify((engine.answer({ kind: 'arrange', as }) as { tree: object }).tree)).toBe(before);
+  const heavy = { ...as, order: 'heavy' as const };
+  expect([isMerge({ kind: 'arrange', as }), isMerge({ kind: 'arrange', as: heavy })]).toEqual([true, false]);
+  const clicks = (isPrepared: boolean): string => {
+    const engine = new Engine();
+    const prepare = vi.fn(merges.prepare);
+    engine.merges = { ...merges, prepare };
+    engine.answer({ kind: 'load', buffer: binary(SHOP), as: heavy });
+    if (isPrepared) for (let time = 0; time < 2; time++) engine.prepare();
+    expect(prepare).toHaveBeenCalledTimes(isPrepared ? 1 : 0);
+    const { tree: sorted } = engine.answer({ kind: 'arrange', as }) as { tree: object };
+    return JSON.stringify([sorted, engine.answer({ kind: 'sandwich', key: nameKey('query'), width: 3_840 })]);
+  };
+  expect(clicks(true)).toBe(clicks(false));
 });
