@@ -41,7 +41,7 @@ const PAGES = {
 /** Pages with flame graphs, which the worker decodes. */
 const WITH_WORKER = ['explore', 'compare', 'embed'];
 
-/** Browsers send so many requests to a server at once. */
+/** The number of requests that browsers send to a server at once. */
 const REQUESTS_MAX = 6;
 
 /** The script that starts the worker, of pages for which it is not one request too many. */

@@ -41,7 +41,7 @@ export function sandwich(tree: Tree, names: string[], kinds: Uint8Array, isWante
   return { name: names[frame], frame, total, self, paths: outermost.length, callers, callees, groups: groupsOf(tree, names, kinds, outermost) };
 }
 
-/** More frames are looked for together. */
+/** The largest number of frames that are searched for one after the other; more are found in one pass. */
 const FRAMES_SINGLE = 8;
 
 /** The nodes of some frames, in preorder. The browser's own search of an array is faster than the first run of a loop. */

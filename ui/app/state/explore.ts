@@ -32,7 +32,7 @@ export const othersMayLoad = signal(false);
 const loadOthers = (): void => { othersMayLoad.value = true; };
 setTimeout(loadOthers, FIRST_MS);
 /** Called with each drawing: the browser shows it before the others are loaded. */
-export const hasDrawn = (): void => { if (!othersMayLoad.peek()) setTimeout(loadOthers); };
+export const onDrawn = (): void => { if (!othersMayLoad.peek()) setTimeout(loadOthers); };
 
 /** A hidden tab does not refresh; it catches up when it becomes visible again. */
 export const visible = signal(document.visibilityState === 'visible');

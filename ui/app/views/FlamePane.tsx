@@ -11,7 +11,7 @@ import { attach } from '../render/input';
 import { hiddenText } from '../render/paint';
 import { skinOf, theme } from '../render/skin';
 import { colouring, flame as fetched, shown } from '../state/queries';
-import { NODES_MAX, hasDrawn, local, maxNodes, othersMayLoad, pick, state } from '../state/explore';
+import { NODES_MAX, local, maxNodes, onDrawn, othersMayLoad, pick, state } from '../state/explore';
 import { detailing, loadBelow } from '../state/detail';
 import { hues } from '../state/timeline';
 import { found, revealed } from '../state/search';
@@ -54,7 +54,7 @@ function mount(host: HTMLElement): () => void {
   flame.onDraw = (stats) => {
     drawStats.value = stats;
     host.dataset.drawn = String(stats.drawn);
-    hasDrawn();
+    onDrawn();
   };
   const { canvas } = flame;
   canvas.tabIndex = 0;
