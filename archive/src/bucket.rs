@@ -2,8 +2,10 @@
 
 pub(crate) mod decoded;
 pub mod levels;
+mod loads;
 mod meter;
 pub mod months;
+mod origin;
 mod piece;
 pub(crate) mod requests;
 pub(crate) mod tally;
@@ -21,12 +23,14 @@ use crate::options::ArchiveOptions;
 use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
 use davy_base::{Clock, Timestamp};
-use davy_bucket::{BucketUrl, Client, DiskCache, OpenBucket, Scheme};
+use davy_bucket::{BucketUrl, Client, OpenBucket, Scheme};
+use loads::Loads;
 use meter::BucketMeter;
 use object_store::path::Path;
+use origin::Origin;
 use parquet::file::metadata::ParquetMetaData;
-pub(crate) use piece::Piece;
 use piece::WHOLE;
+pub(crate) use piece::{Piece, is_read_whole};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,11 +40,11 @@ use ulid::Ulid;
 
 /// The object storage that holds an archive.
 pub struct Bucket {
-    client: Arc<Client>,
+    origin: Origin,
     /// Keys of its objects.
     pub keys: Keys,
     cache: Cache,
-    disk: Option<DiskCache>,
+    loads: Loads,
     metrics: Metrics,
     tally: Arc<Tally>,
     clock: Clock,
@@ -49,7 +53,7 @@ pub struct Bucket {
 }
 
 /// Why an object could not be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ReadError {
     /// Not found: deleted since it was listed.
     Gone,
@@ -79,16 +83,20 @@ impl Bucket {
         let tally = Arc::new(Tally::new(options.clock.now()));
         let meter = BucketMeter::new(metrics.clone(), Arc::clone(&tally), &keys);
         Self {
-            client: Arc::new(Client::new(
-                opened,
-                options.requests.clone(),
-                options.clock.clone(),
-                options.random.clone(),
-                Arc::new(meter),
-            )),
+            origin: Origin {
+                client: Arc::new(Client::new(
+                    opened,
+                    options.requests.clone(),
+                    options.clock.clone(),
+                    options.random.clone(),
+                    Arc::new(meter),
+                )),
+                disk: options.disk.clone(),
+                metrics: metrics.clone(),
+            },
             keys,
             cache: Cache::new(options.cache_bytes),
-            disk: options.disk.clone(),
+            loads: Loads::default(),
             metrics,
             tally,
             clock: options.clock.clone(),
@@ -98,7 +106,7 @@ impl Bucket {
 
     /// The client that sends the requests.
     pub(crate) fn client(&self) -> &Arc<Client> {
-        &self.client
+        &self.origin.client
     }
 
     /// The requests of this process.
@@ -159,7 +167,7 @@ impl Bucket {
     }
 
     /// A row group of a table of a block, of which this number are read. Its bytes are not cached in memory, because what
-    /// is decoded of them is, unless the file is read at once.
+    /// is decoded of them is, unless the file is read whole.
     pub(crate) async fn group_once(
         &self,
         (tenant, period, id): (&Tenant, Period, &BlockId),
@@ -169,8 +177,7 @@ impl Bucket {
     ) -> Result<Group, ReadError> {
         let key = self.keys.block(tenant, period, id, &table.file());
         let file = meta.file(table)?;
-        let is_cacheable = self.cache.can_hold(file.bytes);
-        if is_cacheable && piece::is_read_at_once(file.bytes, read, file.groups.len()) {
+        if self.cache.can_hold(file.bytes) && is_read_whole(file, read) {
             self.file_group(&key, file, group, Piece::OfFile).await
         } else {
             self.file_group(&key, file, group, Piece::Uncached).await

@@ -103,26 +103,6 @@ impl Cache {
         bytes <= self.limit as u64 / 4
     }
 
-    /// The bytes of an object, which are loaded once, however many ask for them at the same time, and cached.
-    pub(crate) async fn get_or_load<E>(
-        &self,
-        object: &str,
-        load: impl Future<Output = Result<Bytes, E>>,
-    ) -> Result<Bytes, E> {
-        let object = object.to_owned();
-        let key = Key { object, at: 0 };
-        let load = async {
-            let bytes = load.await?;
-            let size = bytes.len();
-            Ok((Entry::Bytes(bytes), size))
-        };
-        match self.pieces.get_or_insert_async(&key, load).await? {
-            (Entry::Bytes(bytes), _) => Ok(bytes),
-            // Only bytes are cached at the start of an object, except of meta objects.
-            _ => Ok(Bytes::new()),
-        }
-    }
-
     /// Forgets a piece.
     pub(crate) fn remove(&self, object: &str, at: u64) {
         self.pieces.remove(&KeyRef { object, at });
@@ -152,25 +132,6 @@ mod tests {
         assert!((0..1_000).any(|at| cache.get("k", at).is_some()));
         cache.put("large", 0, entry(), 9_000);
         assert!(cache.get("large", 0).is_none());
-    }
-
-    #[tokio::test]
-    async fn object_that_several_read_at_once_is_loaded_once() {
-        let cache = Cache::new(10_000);
-        let loads = std::cell::Cell::new(0);
-        let load = || async {
-            loads.set(loads.get() + 1);
-            tokio::task::yield_now().await;
-            Ok::<_, ()>(Bytes::from_static(b"bytes"))
-        };
-        let read = || cache.get_or_load("k", load());
-        let all = futures_util::future::join_all([read(), read(), read()]).await;
-        assert_eq!(all, vec![Ok(Bytes::from_static(b"bytes")); 3]);
-        assert_eq!(loads.get(), 1);
-        let failed = cache.get_or_load("other", async { Err("no") }).await;
-        assert_eq!(failed, Err("no"));
-        let again = cache.get_or_load("other", load()).await;
-        assert_eq!((again.is_ok(), loads.get()), (true, 2));
     }
 
     #[test]

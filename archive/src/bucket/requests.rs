@@ -6,7 +6,7 @@ use crate::cache::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use davy_base::Clock;
-use davy_bucket::{Failing, Fault, FaultKind, Usage};
+use davy_bucket::{Failing, Fault, FaultKind};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use std::ops::Range;
@@ -37,13 +37,13 @@ pub(crate) fn unread(key: &Path, fault: Fault) -> ReadError {
 impl Bucket {
     /// Writes an object.
     pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<()> {
-        let put = self.client.put(key, bytes).await;
+        let put = self.origin.client.put(key, bytes).await;
         put.map_err(|fault| failed("put", key, fault))
     }
 
     /// Writes an object that the store deletes by itself after some time, if it can.
     pub async fn put_expiring(&self, key: &Path, bytes: Bytes, after: Duration) -> Result<()> {
-        let put = self.client.put_expiring(key, bytes, after).await;
+        let put = self.origin.client.put_expiring(key, bytes, after).await;
         put.map_err(|fault| failed("put", key, fault))
     }
 
@@ -54,13 +54,13 @@ impl Bucket {
         bytes: Bytes,
         served: (&'static str, Option<&'static str>),
     ) -> Result<()> {
-        let put = self.client.put_served(key, bytes, served).await;
+        let put = self.origin.client.put_served(key, bytes, served).await;
         put.map_err(|fault| failed("put", key, fault))
     }
 
     /// Deletes an object; succeeds if it does not exist.
     pub async fn delete(&self, key: &Path) -> Result<()> {
-        let deleted = self.client.delete(key).await;
+        let deleted = self.origin.client.delete(key).await;
         deleted.map_err(|fault| failed("delete", key, fault))
     }
 
@@ -69,7 +69,7 @@ impl Bucket {
         let Some(first) = keys.first() else {
             return Ok(());
         };
-        let deleted = self.client.delete_many(keys).await;
+        let deleted = self.origin.client.delete_many(keys).await;
         let what = format!("delete {} objects, the first of them", keys.len());
         deleted.map_err(|fault| failed(&what, first, fault))
     }
@@ -79,7 +79,7 @@ impl Bucket {
         if let Some(bytes) = self.cached(key, 0) {
             return Ok(bytes);
         }
-        let bytes = self.fetch(key).await?;
+        let bytes = self.origin.object(key).await?;
         self.keep(key, 0, Entry::Bytes(bytes.clone()), bytes.len());
         Ok(bytes)
     }
@@ -120,8 +120,8 @@ impl Bucket {
         match piece {
             Piece::Object => self.get(key).await,
             Piece::Range(range) => self.get_range(key, range.clone()).await,
-            Piece::Uncached(range) if *range == WHOLE => self.fetch(key).await,
-            Piece::Uncached(range) => self.fetch_range(key, range.clone()).await,
+            Piece::Uncached(range) if *range == WHOLE => self.origin.object(key).await,
+            Piece::Uncached(range) => self.origin.range(key, range.clone()).await,
             Piece::OfFile(range) => self.get_of_file(key, range).await,
         }
     }
@@ -132,14 +132,12 @@ impl Bucket {
             Piece::Range(range) | Piece::Uncached(range) => range.clone(),
         };
         self.cache.remove(key.as_ref(), range.start);
-        if let Some(disk) = &self.disk {
-            disk.remove(key, range).await;
-        }
+        self.origin.forget(key, range).await;
     }
 
     /// Reads an object that may change, without the caches.
     pub async fn get_current(&self, key: &Path) -> Result<Bytes, ReadError> {
-        let read = self.client.get(key).await;
+        let read = self.origin.client.get(key).await;
         read.map_err(|fault| unread(key, fault))
     }
 
@@ -156,87 +154,41 @@ impl Bucket {
             return Ok(bytes);
         }
         let start = range.start;
-        let bytes = self.fetch_range(key, range).await?;
+        let bytes = self.origin.range(key, range).await?;
         self.keep(key, start, Entry::Bytes(bytes.clone()), bytes.len());
         Ok(bytes)
     }
 
-    /// Reads a range of a file. The file is read once, however many of its ranges are read at the same time.
+    /// Reads a range of a file, of which the whole is read and cached. Nothing is counted as a hit, because what is decoded
+    /// of the range is cached and counted.
     async fn get_of_file(&self, key: &Path, range: &Range<u64>) -> Result<Bytes, ReadError> {
-        let mut is_hit = true;
-        let fetch = async {
-            is_hit = false;
-            self.fetch(key).await
+        let cached = match self.cache.get(key.as_ref(), 0) {
+            Some(Entry::Bytes(file)) => Some(file),
+            _ => None,
         };
-        let file = self.cache.get_or_load(key.as_ref(), fetch).await?;
-        let range = range.start as usize..range.end as usize;
-        if range.end > file.len() {
-            let problem = format!("{} of {} bytes are there", file.len(), range.end);
-            return Err(Error::corrupt(problem).within(key).into());
-        }
-        if is_hit {
-            self.hit("memory", range.len());
-        }
-        self.metrics.cache_bytes.set(self.cache.bytes() as i64);
-        Ok(file.slice(range))
-    }
-
-    /// Reads an object, without the cache in memory.
-    pub(super) async fn fetch(&self, key: &Path) -> Result<Bytes, ReadError> {
-        if let Some(bytes) = self.on_disk(key, WHOLE).await {
-            return Ok(bytes);
-        }
-        let bytes = self.get_current(key).await?;
-        self.keep_on_disk(key, WHOLE, &bytes).await;
-        Ok(bytes)
-    }
-
-    /// Reads a range of an object, without the cache in memory.
-    pub(super) async fn fetch_range(
-        &self,
-        key: &Path,
-        range: Range<u64>,
-    ) -> Result<Bytes, ReadError> {
-        if let Some(bytes) = self.on_disk(key, range.clone()).await {
-            return Ok(bytes);
-        }
-        let read = self.client.get_range(key, range.clone()).await;
-        let bytes = read.map_err(|fault| unread(key, fault))?;
-        self.keep_on_disk(key, range, &bytes).await;
-        Ok(bytes)
+        let file = if let Some(file) = cached {
+            file
+        } else {
+            let (origin, of) = (self.origin.clone(), key.clone());
+            let load = || async move { origin.object(&of).await };
+            let file = self.loads.join(key.as_ref(), || Box::pin(load())).await?;
+            self.keep(key, 0, Entry::Bytes(file.clone()), file.len());
+            file
+        };
+        // The checksum of a range that is cut does not match.
+        let end = range.end.min(file.len() as u64);
+        let start = range.start.min(end);
+        Ok(file.slice(start as usize..end as usize))
     }
 
     fn cached(&self, key: &Path, at: u64) -> Option<Bytes> {
         match self.cache.get(key.as_ref(), at) {
             Some(Entry::Bytes(bytes)) => {
-                self.hit("memory", bytes.len());
+                self.origin.hit("memory", bytes.len());
                 Some(bytes)
             }
             _ => None,
         }
-    }
-
-    fn hit(&self, tier: &str, bytes: usize) {
-        Usage::record_hit(bytes);
-        self.metrics.cache_hits.with_label_values(&[tier]).inc();
-    }
-
-    async fn on_disk(&self, key: &Path, range: Range<u64>) -> Option<Bytes> {
-        let disk = self.disk.as_ref()?;
-        let bytes = disk.get(key, range).await;
-        let damaged = self.metrics.cache_faults.with_label_values(&["damaged"]);
-        damaged.inc_by(disk.take_damaged());
-        self.hit("disk", bytes.as_ref()?.len());
-        bytes
-    }
-
-    async fn keep_on_disk(&self, key: &Path, range: Range<u64>, bytes: &Bytes) {
-        self.metrics.cache_misses.inc();
-        let Some(disk) = &self.disk else { return };
-        disk.put(key, range, bytes.clone()).await;
-        let unwritten = self.metrics.cache_faults.with_label_values(&["unwritten"]);
-        unwritten.inc_by(disk.take_failures());
-        self.metrics.cache_disk_bytes.set(disk.bytes() as i64);
     }
 
     pub(super) fn keep(&self, key: &Path, at: u64, entry: Entry, bytes: usize) {
@@ -246,13 +198,13 @@ impl Bucket {
 
     /// Every object below a folder.
     pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>> {
-        let listed = self.client.list(folder).await;
+        let listed = self.origin.client.list(folder).await;
         listed.map_err(|fault| failed("list", folder, fault))
     }
 
     /// Names of the folders in a folder.
     pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
-        let listed = self.client.folders(folder).await;
+        let listed = self.origin.client.folders(folder).await;
         listed.map_err(|fault| failed("list", folder, fault))
     }
 
@@ -260,7 +212,7 @@ impl Bucket {
     /// failure even if nobody pushes. Never returns.
     pub(crate) async fn probe_failing_writes(&self, clock: &Clock) {
         loop {
-            self.client.writes().fails().await;
+            self.origin.client.writes().fails().await;
             clock.sleep(PROBE_INTERVAL).await;
             if self.failing().is_some() {
                 // The outcome is recorded.
@@ -276,6 +228,6 @@ impl Bucket {
 
     /// Why writes fail, if the last one did.
     pub fn failing(&self) -> Option<Failing> {
-        self.client.writes().failing()
+        self.origin.client.writes().failing()
     }
 }

@@ -20,7 +20,7 @@ mod unread;
 
 use load::{Loaded, Loader};
 pub(super) use opened::Opened;
-use part::{Block, Part};
+use part::{BlockRef, Part};
 pub use report::Report;
 use report::SERVICES;
 use unread::Unread;
@@ -350,19 +350,9 @@ impl<'a> Scan<'a> {
             match self.query.bucket.meta(&ask.tenant, hour, id).await {
                 Ok(meta) => {
                     self.damaged(&hour, &meta);
-                    let groups = Block::groups(&meta, |of| {
+                    let of_block = BlockRef(hour.into(), id, &meta);
+                    parts.extend(of_block.parts((None, true), |of| {
                         ask.may_be_in(&of.services, of.from_ms, of.last_ms)
-                    });
-                    parts.extend(groups.iter().map(|group| {
-                        Part::Block(Block {
-                            period: hour.into(),
-                            id: id.clone(),
-                            meta: Arc::clone(&meta),
-                            group: *group,
-                            read: groups.len(),
-                            hours: None,
-                            has_samples: true,
-                        })
                     }));
                 }
                 Err(ReadError::Gone) => *gone += 1,

@@ -434,7 +434,7 @@ async fn cold_query_reads_each_table_of_a_block_by_one_request() {
         let rest = format!("type=cpu&all_services=true{selector}");
         let folded = cold.folded(&rest).await;
         assert_eq!(folded.lines().count(), names.len());
-        let value = |line: &str| line.rsplit(' ').next().map(|value| value.parse::<usize>());
+        let value = |line: &str| line.rsplit(' ').next().map(str::parse::<usize>);
         assert_eq!(folded.lines().next().and_then(value), Some(Ok(total)));
         let reads = [("request", "get"), ("level", "hour")];
         // Series, windows, sums, nodes, frames, functions and mappings.

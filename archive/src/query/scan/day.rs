@@ -1,7 +1,7 @@
 //! The parts of a scan that are read from day blocks.
 
 use super::load::Loader;
-use super::part::{Block, Part};
+use super::part::BlockRef;
 use super::unread::Unread;
 use super::{Scan, Visitor};
 use crate::bucket::ReadError;
@@ -88,20 +88,12 @@ impl Scan<'_> {
             }
         };
         self.damaged(&day, &meta);
-        let groups = Block::groups(&meta, |of| ask.may_select(&of.services));
-        let parts = groups.iter().map(|group| {
-            Part::Block(Block {
-                period: day.into(),
-                id: block.id.clone(),
-                meta: Arc::clone(&meta),
-                group: *group,
-                read: groups.len(),
-                hours: Some(hours),
-                has_samples: block.has_hours,
-            })
-        });
+        let parts = BlockRef(day.into(), &block.id, &meta)
+            .parts((Some(hours), block.has_hours), |of| {
+                ask.may_select(&of.services)
+            });
         let loader = Loader::new(&self.query.bucket, ask);
-        let mut loaded = pin!(loader.load_all::<V>(day.first(), parts.collect()));
+        let mut loaded = pin!(loader.load_all::<V>(day.first(), parts));
         while let Some(loaded) = loaded.next().await {
             let shown;
             (visitor, shown) = self.group(loaded, visitor).await?;

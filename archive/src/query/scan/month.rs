@@ -1,7 +1,7 @@
 //! The parts of a scan that are read from month blocks.
 
 use super::load::Loader;
-use super::part::{Block, Part};
+use super::part::BlockRef;
 use super::unread::Unread;
 use super::{Scan, Visitor};
 use crate::error::Result;
@@ -11,7 +11,6 @@ use crate::rule::month::MonthBlock;
 use futures_util::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::Arc;
 
 impl Scan<'_> {
     /// Shows the groups of month blocks, and returns the visitor and the months of which nothing was counted because a
@@ -29,19 +28,10 @@ impl Scan<'_> {
                 unread.insert(*month);
                 continue;
             };
-            let groups = Block::groups(&meta, |of| ask.may_select(&of.services));
-            for group in &groups {
-                months.push(*month);
-                parts.push(Part::Block(Block {
-                    period: (*month).into(),
-                    id: block.id.clone(),
-                    meta: Arc::clone(&meta),
-                    group: *group,
-                    read: groups.len(),
-                    hours: Some(Hours::ALL),
-                    has_samples: false,
-                }));
-            }
+            let of_block = BlockRef((*month).into(), &block.id, &meta)
+                .parts((Some(Hours::ALL), false), |of| ask.may_select(&of.services));
+            months.extend(of_block.iter().map(|_| *month));
+            parts.extend(of_block);
             metas.push((*month, meta));
         }
         // Parts of blocks have an hour of their own.

@@ -3,7 +3,7 @@
 use super::unread::Unread;
 use crate::blocking::blocking;
 use crate::bucket::decoded::GroupOf;
-use crate::bucket::{Bucket, ReadError};
+use crate::bucket::{Bucket, ReadError, is_read_whole};
 use crate::cache::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Table;
@@ -41,12 +41,45 @@ pub(super) struct Block {
     pub(super) has_samples: bool,
 }
 
-impl Block {
-    /// The row groups that a scan reads.
-    pub(super) fn groups(meta: &Meta, is_read: impl Fn(&GroupMeta) -> bool) -> Vec<usize> {
+/// A block of a period.
+pub(super) struct BlockRef<'a>(
+    pub(super) Period,
+    pub(super) &'a BlockId,
+    pub(super) &'a Arc<Meta>,
+);
+
+impl BlockRef<'_> {
+    /// The parts of its row groups that are read. See [`Block`] for `hours` and `has_samples`.
+    pub(super) fn parts(
+        &self,
+        (hours, has_samples): (Option<Hours>, bool),
+        is_read: impl Fn(&GroupMeta) -> bool,
+    ) -> Vec<Part> {
+        let Self(period, id, meta) = *self;
         let groups = meta.groups.iter().enumerate();
-        let read = groups.filter(|(_, of)| is_read(of));
-        read.map(|(group, _)| group).collect()
+        let groups = groups.filter(|(_, of)| is_read(of)).map(|(group, _)| group);
+        let groups: Vec<usize> = groups.collect();
+        let part = |group: &usize| {
+            Part::Block(Block {
+                period,
+                id: id.clone(),
+                meta: Arc::clone(meta),
+                group: *group,
+                read: groups.len(),
+                hours,
+                has_samples,
+            })
+        };
+        groups.iter().map(part).collect()
+    }
+}
+
+impl Block {
+    /// Size of the files that are read whole for its parts together, in bytes.
+    fn read_whole(&self) -> u64 {
+        let files = self.meta.tables.values();
+        let whole = files.filter(|file| is_read_whole(file, self.read));
+        whole.map(|file| file.bytes).sum()
     }
 }
 
@@ -97,7 +130,10 @@ impl Part {
         match self {
             Self::Listed(_, bytes) => bytes * 12,
             Self::Segment(..) => 0,
-            Self::Block(of) => of.meta.groups.get(of.group).map_or(0, |of| of.rows as u64) * 32,
+            Self::Block(of) => {
+                let rows = of.meta.groups.get(of.group).map_or(0, |of| of.rows as u64);
+                rows * 32 + of.read_whole() / of.read.max(1) as u64
+            }
         }
     }
 
@@ -284,7 +320,7 @@ impl Part {
         }
     }
 
-    /// One of its tables. The bytes are not cached, because what is decoded of them is.
+    /// One of its tables. The bytes of a row group are not cached, because what is decoded of them is.
     async fn table(
         &self,
         bucket: &Bucket,
