@@ -94,6 +94,7 @@ async fn serve(
         let call = Box::pin(querier::call(&scope, known, (form.wire, &message)));
         match timeout {
             None => call.await,
+            Some(timeout) if timeout.is_zero() => Err(over_time(timeout)),
             Some(timeout) => {
                 let done = query.clock().timeout(timeout, call).await;
                 done.unwrap_or_else(|_| Err(over_time(timeout)))
