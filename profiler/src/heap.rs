@@ -39,12 +39,16 @@ pub(crate) use totals::{Totals, add};
 pub(crate) use unclaimed::settle;
 
 /// Enables profiling, inactive until the profiler starts, and a background thread of jemalloc that returns
-/// freed memory to the kernel within seconds, even in an idle process. One arena for each processor instead of four:
-/// each keeps freed memory of its own meanwhile, and merging an hour of profiles took 330 MiB with eight arenas, and 238
-/// with two.
+/// freed memory to the kernel within seconds, even in an idle process.
 #[cfg(feature = "jemalloc")]
 #[doc(hidden)]
-pub const MALLOC_CONF: &[u8; 122] = b"prof:true,prof_active:false,lg_prof_sample:19,\
+pub const MALLOC_CONF: &[u8; 106] = b"prof:true,prof_active:false,lg_prof_sample:19,\
+    background_thread:true,dirty_decay_ms:5000,muzzy_decay_ms:0\0";
+
+/// The same, with one arena for each processor instead of four. Each arena keeps freed memory until it is returned.
+#[cfg(feature = "jemalloc")]
+#[doc(hidden)]
+pub const FEW_ARENAS_CONF: &[u8; 122] = b"prof:true,prof_active:false,lg_prof_sample:19,\
     background_thread:true,narenas_ratio:1,dirty_decay_ms:5000,muzzy_decay_ms:0\0";
 
 /// Makes jemalloc the allocator of this program, configured for heap profiles.
@@ -56,10 +60,19 @@ pub const MALLOC_CONF: &[u8; 122] = b"prof:true,prof_active:false,lg_prof_sample
 /// davy_profiler::use_jemalloc!();
 /// # fn main() {}
 /// ```
+///
+/// `use_jemalloc!(few_arenas)` makes one arena for each processor instead of four, which is jemalloc's default. The
+/// process needs less memory, and its threads wait more often for each other if many of them allocate at the same time.
 #[cfg(feature = "jemalloc")]
 #[macro_export]
 macro_rules! use_jemalloc {
     () => {
+        $crate::use_jemalloc!(@configured MALLOC_CONF);
+    };
+    (few_arenas) => {
+        $crate::use_jemalloc!(@configured FEW_ARENAS_CONF);
+    };
+    (@configured $conf:ident) => {
         #[global_allocator]
         static DAVY_ALLOCATOR: $crate::heap::tikv_jemallocator::Jemalloc =
             $crate::heap::tikv_jemallocator::Jemalloc;
@@ -72,7 +85,7 @@ macro_rules! use_jemalloc {
             reason = "the name is jemalloc's"
         )]
         #[unsafe(export_name = "_rjem_malloc_conf")]
-        pub static malloc_conf: &[u8; $crate::heap::MALLOC_CONF.len()] = $crate::heap::MALLOC_CONF;
+        pub static malloc_conf: &[u8; $crate::heap::$conf.len()] = $crate::heap::$conf;
     };
 }
 

@@ -46,8 +46,9 @@ mod worker;
 use clap::Parser as _;
 use std::process::ExitCode;
 
-// Samples allocations with the member and the operation that made them.
-davy_profiler::use_jemalloc!();
+// Samples allocations with the member and the operation that made them. With jemalloc's default number of arenas, merging
+// an hour of profiles (20 services, 2.7 million rows) took 300 to 330 MiB on two processors instead of 238.
+davy_profiler::use_jemalloc!(few_arenas);
 
 fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
