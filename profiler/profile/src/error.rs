@@ -164,6 +164,16 @@ pub struct Limits {
     pub string: usize,
 }
 
+impl Limits {
+    /// Decompressed bytes up to which the compression ratio is not limited.
+    pub(crate) const BOMB_FLOOR: usize = 1 << 20;
+
+    /// Whether this number of bytes after decompression is more than the ratio allows.
+    pub(crate) fn is_bomb(&self, unpacked: usize, packed: usize) -> bool {
+        unpacked > Self::BOMB_FLOOR && unpacked / self.ratio.max(1) > packed
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! Compression, and decompression within limits.
 
 #[cfg(feature = "fast")]
-mod at_once;
+mod one_shot;
 
 use crate::{Error, Limits};
 use flate2::Compression;
@@ -10,9 +10,6 @@ use flate2::write::GzEncoder;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{BufRead, ErrorKind, Read, Write as _};
-
-/// Decompressed bytes up to which the compression ratio is not limited.
-const BOMB_FLOOR: usize = 1 << 20;
 
 /// Whether the bytes begin with the magic number of gzip.
 pub fn is_gzip(bytes: &[u8]) -> bool {
@@ -38,7 +35,7 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Err
         return Ok(Cow::Borrowed(bytes));
     }
     #[cfg(feature = "fast")]
-    if let Some(unpacked) = at_once::unpack(bytes, limits) {
+    if let Some(unpacked) = one_shot::unpack(bytes, limits) {
         return Ok(Cow::Owned(unpacked));
     }
     let to_error = |error: std::io::Error| match (error.kind(), error.get_ref()) {
@@ -104,7 +101,7 @@ pub fn read_within<E: From<Error>>(
             let limit = limits.bytes;
             return Err(Error::TooLarge { limit }.into());
         }
-        if out.len() > BOMB_FLOOR && out.len() / limits.ratio.max(1) > packed {
+        if limits.is_bomb(out.len(), packed) {
             let ratio = limits.ratio;
             return Err(Error::Bomb { ratio }.into());
         }
@@ -177,9 +174,9 @@ mod tests {
         );
         check(limits(50 << 20, 100_000), Ok(50 << 20));
         // The ratio of small data is not limited.
-        let small = compress(&vec![0; BOMB_FLOOR]);
+        let small = compress(&vec![0; Limits::BOMB_FLOOR]);
         let unpacked = unpack(&small, &limits(64 << 20, 50)).map(|bytes| bytes.len());
-        assert_eq!(unpacked, Ok(BOMB_FLOOR));
+        assert_eq!(unpacked, Ok(Limits::BOMB_FLOOR));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Decompression into a buffer of the size that the data states, by libdeflate, in half the time of zlib-rs.
 
-use super::BOMB_FLOOR;
 use crate::Limits;
 use libdeflate_sys::{
     libdeflate_alloc_decompressor, libdeflate_free_decompressor, libdeflate_gzip_decompress_ex,
@@ -12,8 +11,7 @@ use libdeflate_sys::{
 pub(super) fn unpack(packed: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     // A member ends with its size.
     let size = u32::from_le_bytes(*packed.last_chunk::<4>()?) as usize;
-    let is_bomb = size > BOMB_FLOOR && size / limits.ratio.max(1) > packed.len();
-    if size > limits.bytes || is_bomb {
+    if size > limits.bytes || limits.is_bomb(size, packed.len()) {
         return None;
     }
     let mut out: Vec<u8> = Vec::new();
@@ -52,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_whole_member_within_the_limits_is_read_at_once() {
+    fn one_whole_member_within_the_limits_is_read_in_one_call() {
         let limits = Limits {
             bytes: 6_000,
             ratio: 1_000,
@@ -67,9 +65,9 @@ mod tests {
             ..limits
         };
         assert_eq!(unpack(&packed, &smaller), None);
-        let large = compress(&vec![0; BOMB_FLOOR + 1]);
+        let large = compress(&vec![0; Limits::BOMB_FLOOR + 1]);
         let strict = Limits {
-            bytes: 2 * BOMB_FLOOR,
+            bytes: 2 * Limits::BOMB_FLOOR,
             ratio: 100,
             ..limits
         };
