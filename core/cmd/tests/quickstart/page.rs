@@ -30,6 +30,7 @@ fn page_shows_the_running_process_by_member() {
         .args(["run", "--silent", "e2e"])
         .current_dir(ui)
         .env("DAVY_URL", &running.page)
+        .env("DAVY_ARCHIVE_URL", &running.archive)
         .env("SCREENSHOTS", screenshots)
         .output()
         .expect("npm is installed (`make test` does that)");
