@@ -17,6 +17,27 @@ export const fixtureRobust = [
     await drawn(page);
   }],
 
+  ['a worker that does not arrive is explained, also if it failed before the first request', async (browser, url) => {
+    for (const path of [explore(), '/compare']) {
+      const { page } = await open(browser, 'about:blank');
+      let failed = 0;
+      let answer = () => {};
+      const held = new Promise((done) => { answer = done; });
+      await page.route('**/assets/tree.worker-*.js', async (route) => {
+        await route.abort();
+        failed++;
+      });
+      await page.route('**/profiles/*?*', async (route) => { await held; await route.continue(); });
+      await page.goto(url + path);
+      await page.locator('#search').waitFor();
+      await settle(page);
+      assert.ok(failed > 0);
+      answer();
+      await page.locator('.notice.error').waitFor();
+      assert.match(await page.locator('.notice.error').innerText(), /worker failed: its script could not be loaded/);
+    }
+  }],
+
   ['a request that stalls shows a hint and can be cancelled and repeated', async (browser, url) => {
     const { page } = await open(browser, 'about:blank');
     await page.route('**/profiles/flamegraph?*', () => {});
