@@ -31,7 +31,7 @@ export const fixtureSource = [
       page.on('request', (r) => { if (/profiles\/series\?.*focus=/.test(r.url())) asked.push(new URL(r.url()).searchParams); });
       const name = await choose(page, 'davy_control::service::Service');
       assert.deepEqual(asked.map((q) => [q.get('focus'), q.get('by')]), [[`^${name}$`, 'member,op']]);
-      assert.match(await page.locator('.own-plot').getAttribute('aria-label'), /^Timeline of the function: [\d.]+ cores at the end, at most [\d.]+ cores at \d\d:\d\d/);
+      assert.match(await page.locator('.own-plot').getAttribute('aria-label'), /^Timeline of the function: [\d.]+ cores at the end, at most [\d.]+ cores at (\d{4}-\d\d-\d\d )?\d\d:\d\d/);
       const groups = await page.locator('.own-timeline li').allInnerTexts();
       assert.ok(groups.length > 2 && groups.every((text) => /^[\w.-]+ · \w+|^\d+ more/.test(text)), groups.join(', '));
       const sum = (await shares(page, '.own-timeline li b')).reduce((a, b) => a + b, 0);
