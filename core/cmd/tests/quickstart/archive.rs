@@ -31,11 +31,11 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// Pushes a profile of each of these hours of the day before yesterday.
+/// Pushes a profile of each of these hours of the day three days ago, so that the day has ended for more than a day whatever the time is.
 fn push(sandbox: &Sandbox, hours: Range<u64>) {
     let running = sandbox.start_quiet(&["--archive-compact-interval", "1h"]);
     let day = Duration::from_hours(24);
-    let start = Clock::system().now().floor(day).minus(day * 2);
+    let start = Clock::system().now().floor(day).minus(day * 3);
     for hour in hours {
         let mut profile = profile(&["main", "work"], 1_000_000_000);
         profile.time_nanos = start.plus(Duration::from_hours(hour)).nanos();
