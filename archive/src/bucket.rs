@@ -1,6 +1,7 @@
 //! Requests to the object storage. Each is counted and has a time limit.
 
 pub(crate) mod decoded;
+pub(crate) mod fault;
 pub mod levels;
 mod loads;
 mod meter;
@@ -11,7 +12,7 @@ pub(crate) mod requests;
 pub(crate) mod tally;
 
 use crate::cache::{Cache, Entry};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::Table;
 use crate::format::block::{FileMeta, Meta};
 use crate::format::columns::Group;
@@ -24,6 +25,7 @@ use crate::rule::{BlockEntry, Listing, SegmentEntry};
 use bytes::Bytes;
 use davy_base::{Clock, Timestamp};
 use davy_bucket::{BucketUrl, Client, OpenBucket, Scheme};
+pub use fault::ReadError;
 use loads::Loads;
 use meter::BucketMeter;
 use object_store::path::Path;
@@ -50,21 +52,6 @@ pub struct Bucket {
     clock: Clock,
     /// Time by which listings may be late.
     grace: Duration,
-}
-
-/// Why an object could not be read.
-#[derive(Clone, Debug)]
-pub enum ReadError {
-    /// Not found: deleted since it was listed.
-    Gone,
-    /// The request failed, or the object is damaged.
-    Failed(Error),
-}
-
-impl From<Error> for ReadError {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
 }
 
 impl Bucket {

@@ -1,6 +1,6 @@
 //! Files that several parts of a scan read at the same time.
 
-use super::ReadError;
+use super::fault::ReadError;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};

@@ -1,8 +1,7 @@
 //! Reads of objects from the cache on disk or from the object storage.
 
-use super::ReadError;
+use super::fault::{ReadError, unread};
 use super::piece::WHOLE;
-use super::requests::unread;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use davy_bucket::{Client, DiskCache, Usage};

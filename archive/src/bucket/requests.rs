@@ -1,12 +1,13 @@
 //! Single requests, and which of them the cache answers.
 
+use super::fault::{failed, unread};
 use super::piece::{Piece, WHOLE};
 use super::{Bucket, ReadError};
 use crate::cache::Entry;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use bytes::Bytes;
 use davy_base::Clock;
-use davy_bucket::{Failing, Fault, FaultKind};
+use davy_bucket::Failing;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use std::ops::Range;
@@ -16,23 +17,6 @@ use std::time::Duration;
 /// with a dot.
 const PROBE: &str = ".probe";
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The error of a request.
-pub(crate) fn failed(what: &str, key: &Path, fault: Fault) -> Error {
-    Error::caused(
-        ErrorKind::Unavailable,
-        format!("cannot {what} {key}"),
-        fault,
-    )
-}
-
-/// The error of a read.
-pub(crate) fn unread(key: &Path, fault: Fault) -> ReadError {
-    match fault.kind {
-        FaultKind::NotFound => ReadError::Gone,
-        _ => ReadError::Failed(failed("get", key, fault)),
-    }
-}
 
 impl Bucket {
     /// Writes an object.

@@ -5,7 +5,7 @@ use super::piece::Entry;
 use super::tar::{TarFile, TarTarget, TarUpload};
 use crate::archive::Archive;
 use crate::bucket::ReadError;
-use crate::bucket::requests::failed;
+use crate::bucket::fault::failed;
 use crate::error::Result;
 use crate::key::Keys;
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use super::piece::Entry;
 use crate::bucket::ReadError;
-use crate::bucket::requests::{failed, unread};
+use crate::bucket::fault::{failed, unread};
 use crate::error::{Error, Result};
 use crate::key::{Keys, Tenant};
 use bytes::Bytes;

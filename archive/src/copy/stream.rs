@@ -8,7 +8,7 @@ use super::piece::{Entry, PieceId, days, file, identify};
 use super::tar::{END, LABEL, Label, incomplete, io_failed};
 use crate::blocking::blocking;
 use crate::bucket::ReadError;
-use crate::bucket::requests::failed;
+use crate::bucket::fault::failed;
 use crate::error::{Error, Result};
 use crate::format::Table;
 use crate::format::block::{FileMeta, Meta};
