@@ -83,3 +83,14 @@ export async function shot(page, name) {
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`) });
 }
+
+/** Types a text to search for, and returns its share, which must be another one than those before. The page's clock may stand still. */
+export async function shareOf(page, text, before) {
+  await page.locator('#search').fill(text);
+  let share = '';
+  const deadline = Date.now() + 10_000;
+  // Functions that the page is polled with need its clock.
+  while ((share === '' || before.includes(share)) && Date.now() < deadline) share = await page.locator('#matched').textContent();
+  if (share === '' || before.includes(share)) throw new Error(`${text} has the share ${share} after 10 s, as an earlier text`);
+  return share;
+}

@@ -1,6 +1,6 @@
 // Compare: from Explore by one click, the words, the scales, the table, the flame graph and the keyboard.
 import assert from 'node:assert/strict';
-import { drawn, open, row, settle, shot } from './browser.mjs';
+import { drawn, open, row, settle, shareOf, shot } from './browser.mjs';
 
 const CPU = 'process_cpu:cpu:nanoseconds:cpu:nanoseconds';
 const HEAP = 'memory:inuse_space:bytes:space:bytes';
@@ -100,13 +100,7 @@ export const fixtureCompare = [
     await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1_000));
     const shares = [];
     for (const word of ['^parquet', '::Row::', 'serialize']) {
-      await page.locator('#search').fill(word);
-      let share = '';
-      const deadline = Date.now() + 10_000;
-      // Functions that the page is polled with need its clock.
-      while ((share === '' || shares.includes(share)) && Date.now() < deadline) share = await page.locator('#matched').textContent();
-      assert.ok(share !== '' && !shares.includes(share), `${word} has the share ${share} after 10 s, as an earlier text`);
-      shares.push(share);
+      shares.push(await shareOf(page, word, shares));
       await page.clock.runFor(90);
       assert.equal(param(page, 'search'), null);
     }

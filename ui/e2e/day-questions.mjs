@@ -1,7 +1,7 @@
 // The questions of an incident on a real Davy, with a day of a service that was pushed to it: by mouse, and by keyboard alone.
 import assert from 'node:assert/strict';
 import { pushDay, pushSpan } from './day.mjs';
-import { begin, changesLoaded, param, press, tab, text } from './questions.mjs';
+import { begin, changesLoaded, param, press, tab, text, zoomedLink } from './questions.mjs';
 import { drawn, row, shot } from './browser.mjs';
 
 const ARCHIVE = (process.env.DAVY_ARCHIVE_URL ?? 'http://127.0.0.1:4040').replace(/\/$/, '');
@@ -113,22 +113,7 @@ const questions = (way) => [
   [`share a view of a pushed service, which is the same after more data, by ${way}`, async (browser, url) => {
     await day();
     const { page } = await begin(browser, url, explore(`${CPU}&fold=off&view=flame`), way);
-    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
-    await drawn(page);
-    if (way === 'mouse') {
-      const [first] = (await row(page, 1, 40)).filter((f) => f.name.startsWith('member='));
-      await page.mouse.click(first.x, first.y);
-      await page.waitForFunction(() => location.hash.includes('zoom='));
-      await page.locator('#copy-link').click();
-    } else {
-      await tab(page, '.flame-host canvas');
-      await press(page, 'ArrowDown', 'Enter');
-      await page.waitForFunction(() => location.hash.includes('zoom='));
-      await tab(page, '#copy-link');
-      await press(page, 'Enter');
-    }
-    await page.locator('#copy-link', { hasText: 'Copied' }).waitFor();
-    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const link = await zoomedLink(page, url, way);
     const look = async (of) => ({
       total: await text(of, '.status b'), zoomed: await of.locator('.trail [aria-current]').getAttribute('title'),
       pixels: await of.evaluate(() => document.querySelector('.flame-host canvas').toDataURL()),

@@ -1,6 +1,6 @@
 // Folded runs of runtime frames, and stepping through the matches of a search.
 import assert from 'node:assert/strict';
-import { drawn, open, row, settle, shot } from './browser.mjs';
+import { drawn, open, row, settle, shareOf, shot } from './browser.mjs';
 
 const has = (page, name) => new URL(page.url()).searchParams.get(name);
 const nodesOf = (page) => page.locator('.status').innerText().then((t) => /([\d,]+) frames/.exec(t)[1]);
@@ -134,13 +134,7 @@ export const fixtureFold = [
     const before = (await seen()).frame;
     const shares = [];
     for (const text of ['^parquet', '::Row::', 'serialize', '^sqlx']) {
-      await page.locator('#search').fill(text);
-      let share = '';
-      const deadline = Date.now() + 10_000;
-      // Functions that the page is polled with need its clock.
-      while ((share === '' || shares.includes(share)) && Date.now() < deadline) share = await page.locator('#matched').textContent();
-      assert.ok(share !== '' && !shares.includes(share), `${text} has the share ${share} after 10 s, as an earlier text`);
-      shares.push(share);
+      shares.push(await shareOf(page, text, shares));
       await page.clock.runFor(90);
       const { index, search, frame } = await seen();
       assert.match(index, /^– of/, text);

@@ -31,6 +31,26 @@ export const press = async (page, ...keys) => {
 
 export const changesLoaded = (page) => page.locator('.changes tbody tr').first().waitFor();
 
+/** Zooms into the first member, and returns the link that the page copies. */
+export async function zoomedLink(page, url, way) {
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
+  await drawn(page);
+  if (way === 'mouse') {
+    const [first] = (await row(page, 1, 40)).filter((f) => f.name.startsWith('member='));
+    await page.mouse.click(first.x, first.y);
+    await page.waitForFunction(() => location.hash.includes('zoom='));
+    await page.locator('#copy-link').click();
+  } else {
+    await tab(page, '.flame-host canvas');
+    await press(page, 'ArrowDown', 'Enter');
+    await page.waitForFunction(() => location.hash.includes('zoom='));
+    await tab(page, '#copy-link');
+    await press(page, 'Enter');
+  }
+  await page.locator('#copy-link', { hasText: 'Copied' }).waitFor();
+  return page.evaluate(() => navigator.clipboard.readText());
+}
+
 export const fixtureQuestions = [
   ['which member grew since yesterday, by mouse', async (browser, url) => {
     const { page, faults } = await begin(browser, url, '/', 'mouse');
@@ -143,22 +163,7 @@ export const fixtureQuestions = [
     const { server, url } = await serve({ now: () => now, recorded: now });
     try {
       const { page } = await begin(browser, url, '/explore?fold=off&view=flame', way);
-      await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
-      await drawn(page);
-      if (way === 'mouse') {
-        const [first] = (await row(page, 1, 40)).filter((f) => f.name.startsWith('member='));
-        await page.mouse.click(first.x, first.y);
-        await page.waitForFunction(() => location.hash.includes('zoom='));
-        await page.locator('#copy-link').click();
-      } else {
-        await tab(page, '.flame-host canvas');
-        await press(page, 'ArrowDown', 'Enter');
-        await page.waitForFunction(() => location.hash.includes('zoom='));
-        await tab(page, '#copy-link');
-        await press(page, 'Enter');
-      }
-      await page.locator('#copy-link', { hasText: 'Copied' }).waitFor();
-      const link = await page.evaluate(() => navigator.clipboard.readText());
+      const link = await zoomedLink(page, url, way);
       const shown = async (of) => ({ total: await text(of, '.status b'), range: /\(.*?\)/.exec(await text(of, '.status'))[0], zoomed: await of.locator('.trail [aria-current]').getAttribute('title') });
       const before = await shown(page);
       now += 7 * 86_400_000;
