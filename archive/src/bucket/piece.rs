@@ -18,8 +18,8 @@ pub(crate) enum Piece {
     OfFile(Range<u64>),
 }
 
-/// Size up to which a file is read whole, whatever is read of it, in bytes. To transfer so many takes about as long as an
-/// object storage takes to answer one more request.
+/// Size up to which a file is read whole, whatever is read of it, in bytes. Its transfer takes about as long as the response
+/// time of one more request to an object store.
 const SMALL: u64 = 256 << 10;
 
 /// Size up to which a file is read whole if much of it is read, in bytes.

@@ -31,7 +31,8 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// Pushes a profile of each of these hours of the day three days ago, so that the day has ended for more than a day whatever the time is.
+/// Pushes a profile of each of these hours of the day three days ago: at any time of day, that day ended more than a day
+/// ago.
 fn push(sandbox: &Sandbox, hours: Range<u64>) {
     let running = sandbox.start_quiet(&["--archive-compact-interval", "1h"]);
     let day = Duration::from_hours(24);
