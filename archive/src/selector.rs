@@ -50,7 +50,9 @@ impl Selector {
                 text.len()
             ));
         }
-        let mut rest = text.trim();
+        // What is left is always the end of the text, so that its length tells the column.
+        let text = text.trim_end();
+        let mut rest = text.trim_start();
         let wrong = |rest: &str, what: &str| {
             let column = text[..text.len() - rest.len()].chars().count() + 1;
             Err(format!(
@@ -106,7 +108,7 @@ impl Selector {
                     None => return wrong(rest, "expected `,` or `}`"),
                 }
             }
-            rest = rest[1..].trim();
+            rest = rest[1..].trim_start();
             if !rest.is_empty() {
                 return wrong(rest, "unexpected text");
             }
@@ -326,6 +328,9 @@ mod tests {
         check("{a=b}", "expected a quoted value at column 4");
         check("{a=\"b}", "expected a quoted value");
         check("{a=\"b\" c=\"d\"}", "expected `,` or `}`");
+        check(" {\u{c820} \n", "expected =, !=, =~ or !~ at column 4");
+        check("{a=\u{c820}  ", "expected a quoted value at column 4");
+        check("{}\u{c820} \t", "unexpected text at column 3");
         check(
             "{a=~\"(\"}",
             "invalid regular expression \"(\": unclosed group at column 1",
