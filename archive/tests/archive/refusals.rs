@@ -239,7 +239,8 @@ async fn pushes_of_clients_that_are_about_to_stop_are_acknowledged_at_once_from_
         () = advance => {}
     }
     let taken = world.clock.monotonic().saturating_sub(started);
-    assert!(taken < Duration::from_mins(1), "{taken:?}");
+    // The clock runs on while threads encode the segment. Without the hurry it takes an hour.
+    assert!(taken < Duration::from_mins(30), "{taken:?}");
     assert_eq!(world.keys().await.len(), 1);
 }
 
@@ -275,7 +276,8 @@ async fn empty_push_of_a_client_in_a_hurry_gets_an_earlier_push_acknowledged() {
         () = hurried => {}
     }
     let taken = world.clock.monotonic().saturating_sub(started);
-    assert!(taken < Duration::from_mins(1), "{taken:?}");
+    // The clock runs on while threads encode the segment. Without the hurry it takes an hour.
+    assert!(taken < Duration::from_mins(30), "{taken:?}");
     assert_eq!(
         push(Vec::new(), "x-no-hurry").await,
         StatusCode::BAD_REQUEST
