@@ -1,5 +1,13 @@
 //! Parquet files with plain columns: no nulls, no nesting.
 
+mod delta;
+mod hybrid;
+mod texts;
+
+pub use texts::Texts;
+
+use texts::TextPages;
+
 use crate::error::{Error, Result};
 use crate::simulation::is_simulated;
 use bytes::{Buf, Bytes};
@@ -33,6 +41,8 @@ pub enum Layout {
     Dictionary64,
     /// UTF-8 with a dictionary.
     Text,
+    /// UTF-8 without what a text shares with the one before, for texts of which few are equal.
+    Distinct,
     /// Ascending 64-bit integers, delta encoded, with the minimum and maximum of each row group.
     Sorted64,
     /// Bytes as they are.
@@ -45,7 +55,7 @@ pub enum Column<'a> {
     I32(&'a [i32]),
     /// For [`Layout::Delta64`], [`Layout::Dictionary64`] and [`Layout::Sorted64`].
     I64(&'a [i64]),
-    /// For [`Layout::Text`].
+    /// For [`Layout::Text`] and [`Layout::Distinct`].
     Text(&'a [&'a str]),
     /// For [`Layout::Binary`].
     Binary(&'a [&'a [u8]]),
@@ -112,11 +122,11 @@ impl Writer {
                 Layout::Delta64 | Layout::Sorted64 => (Physical::INT64, false),
                 Layout::Dictionary64 => (Physical::INT64, true),
                 Layout::Text => (Physical::BYTE_ARRAY, true),
-                Layout::Binary => (Physical::BYTE_ARRAY, false),
+                Layout::Distinct | Layout::Binary => (Physical::BYTE_ARRAY, false),
             };
             let mut field =
                 Type::primitive_type_builder(name, physical).with_repetition(Repetition::REQUIRED);
-            if *layout == Layout::Text {
+            if matches!(layout, Layout::Text | Layout::Distinct) {
                 field = field.with_converted_type(ConvertedType::UTF8);
             }
             // Of columns with a dictionary, the encoding once that has become too large.
@@ -316,7 +326,8 @@ pub struct Group {
 }
 
 impl Group {
-    fn read<T: DataType>(&self, column: usize) -> Result<Vec<T::T>> {
+    /// A column of values of this type, and the number of its rows.
+    fn chunk<T: DataType>(&self, column: usize) -> Result<(&ColumnChunkMetaData, usize)> {
         let group = self.meta.row_groups().get(self.index);
         let group = group.ok_or_else(|| Error::corrupt("missing row group"))?;
         let chunk = group
@@ -327,8 +338,22 @@ impl Group {
             return Err(Error::corrupt("unexpected column type"));
         }
         let rows = usize::try_from(group.num_rows()).map_err(Error::corrupt_by)?;
-        let pages = SerializedPageReader::new(Arc::new(self.span.clone()), chunk, rows, None)?;
-        let mut reader = ColumnReaderImpl::<T>::new(chunk.column_descr_ptr(), Box::new(pages));
+        Ok((chunk, rows))
+    }
+
+    fn pages(
+        &self,
+        chunk: &ColumnChunkMetaData,
+        rows: usize,
+    ) -> Result<SerializedPageReader<Span>> {
+        let span = Arc::new(self.span.clone());
+        Ok(SerializedPageReader::new(span, chunk, rows, None)?)
+    }
+
+    fn read<T: DataType>(&self, column: usize) -> Result<Vec<T::T>> {
+        let (chunk, rows) = self.chunk::<T>(column)?;
+        let pages = Box::new(self.pages(chunk, rows)?);
+        let mut reader = ColumnReaderImpl::<T>::new(chunk.column_descr_ptr(), pages);
         // A damaged footer can claim any number of rows, so the allocation is bounded.
         let mut values = Vec::with_capacity(rows.min(1 << 20));
         while values.len() < rows {
@@ -364,101 +389,18 @@ impl Group {
 
     /// Reads a column of texts, or of bytes.
     pub fn text(&self, column: usize) -> Result<Texts> {
-        Texts::of(&self.read::<ByteArrayType>(column)?)
-    }
-}
-
-/// A column of texts, or of bytes. Consecutive equal values are stored once.
-#[derive(Clone)]
-pub struct Texts {
-    /// The values one after another, as a text if they are all UTF-8.
-    all: Result<String, Vec<u8>>,
-    /// Start and length of each row.
-    rows: Vec<(u32, u32)>,
-}
-
-impl Texts {
-    fn of(values: &[ByteArray]) -> Result<Self> {
-        let mut all: Vec<u8> = Vec::new();
-        let mut rows: Vec<(u32, u32)> = Vec::with_capacity(values.len());
-        for value in values {
-            let bytes = value.data();
-            let last = rows.last().copied().filter(|(start, length)| {
-                *length as usize == bytes.len() && all[*start as usize..] == *bytes
-            });
-            let too_large = || Error::corrupt("texts of more than 4 GiB");
-            let span = if let Some(last) = last {
-                last
-            } else {
-                let start = u32::try_from(all.len()).map_err(|_| too_large())?;
-                all.extend_from_slice(bytes);
-                u32::try_from(all.len()).map_err(|_| too_large())?;
-                (start, bytes.len() as u32)
-            };
-            rows.push(span);
+        let (chunk, rows) = self.chunk::<ByteArrayType>(column)?;
+        let descriptor = chunk.column_descr();
+        if descriptor.max_def_level() != 0 || descriptor.max_rep_level() != 0 {
+            return Err(Error::corrupt(
+                "texts must be neither optional nor repeated",
+            ));
         }
-        all.shrink_to_fit();
-        let all = String::from_utf8(all).map_err(std::string::FromUtf8Error::into_bytes);
-        Ok(Self { all, rows })
-    }
-
-    fn span(&self, row: usize) -> Option<std::ops::Range<usize>> {
-        let (start, length) = *self.rows.get(row)?;
-        Some(start as usize..start as usize + length as usize)
-    }
-
-    /// The text of a row; an error if it is missing or not UTF-8.
-    pub fn get(&self, row: usize) -> Result<&str> {
-        let span = self
-            .span(row)
-            .ok_or_else(|| Error::corrupt("missing text"))?;
-        let text = match &self.all {
-            Ok(text) => text.get(span),
-            Err(bytes) => std::str::from_utf8(&bytes[span]).ok(),
-        };
-        text.ok_or_else(|| Error::corrupt("text is not UTF-8"))
-    }
-
-    /// The bytes of a row; an error if it is missing.
-    pub fn bytes(&self, row: usize) -> Result<&[u8]> {
-        let span = self
-            .span(row)
-            .ok_or_else(|| Error::corrupt("missing bytes"))?;
-        Ok(match &self.all {
-            Ok(text) => &text.as_bytes()[span],
-            Err(bytes) => &bytes[span],
-        })
-    }
-
-    /// Adds a row.
-    pub fn push(&mut self, text: &str) {
-        let start = match &mut self.all {
-            Ok(all) => {
-                all.push_str(text);
-                all.len()
-            }
-            Err(all) => {
-                all.extend_from_slice(text.as_bytes());
-                all.len()
-            }
-        } - text.len();
-        self.rows.push((start as u32, text.len() as u32));
-    }
-
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Memory, in bytes.
-    pub fn memory(&self) -> usize {
-        let all = self.all.as_ref().map_or_else(Vec::len, String::len);
-        all + self.rows.len() * size_of::<(u32, u32)>()
+        let mut texts = TextPages::of(rows);
+        for page in self.pages(chunk, rows)? {
+            texts.page(&page?)?;
+        }
+        texts.finish()
     }
 }
 

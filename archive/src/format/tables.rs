@@ -22,7 +22,7 @@ use davy_profile::{Mapping, StringId};
 impl Table {
     /// Columns of the table.
     pub fn columns(self) -> &'static [(&'static str, Layout)] {
-        use Layout::{Delta32, Delta64, Dictionary32, Dictionary64, Plain32, Text};
+        use Layout::{Delta32, Delta64, Dictionary32, Dictionary64, Distinct, Plain32, Text};
         match self {
             Self::Series => &[
                 ("series", Delta32),
@@ -36,7 +36,7 @@ impl Table {
             Self::Windows => &[
                 ("window", Delta32),
                 ("source", Delta32),
-                ("id", Text),
+                ("id", Distinct),
                 ("start_ms", Delta64),
                 ("duration_ms", Delta64),
                 ("time_nanos", Delta64),
@@ -54,7 +54,7 @@ impl Table {
             ],
             Self::Functions => &[
                 ("function", Delta32),
-                ("name", Text),
+                ("name", Distinct),
                 ("system_name", Text),
                 ("file", Text),
                 ("start_line", Delta32),
@@ -88,7 +88,7 @@ impl Table {
                 ("value", Dictionary64),
                 ("time_nanos", Delta64),
                 ("trace_id", Text),
-                ("span_id", Text),
+                ("span_id", Distinct),
             ],
         }
     }

@@ -20,7 +20,7 @@ fn kind(layout: Layout) -> &'static str {
     match layout {
         Layout::Delta32 | Layout::Plain32 | Layout::Dictionary32 => "int",
         Layout::Delta64 | Layout::Dictionary64 | Layout::Sorted64 => "long",
-        Layout::Text => "string",
+        Layout::Text | Layout::Distinct => "string",
         Layout::Binary => "binary",
     }
 }
