@@ -109,6 +109,12 @@ pub struct FunctionTexts<'a> {
 }
 
 impl FunctionTexts<'_> {
+    /// 128 bits that identify the function if it has a name or a symbol name.
+    pub fn named_digest(&self) -> Option<u128> {
+        let is_named = !self.name.is_empty() || !self.system_name.is_empty();
+        is_named.then(|| self.digest().bits)
+    }
+
     /// 128 bits that identify the function. To compare digests takes one memory access, and to compare strings
     /// several for each.
     fn digest(&self) -> FunctionDigest {
@@ -138,7 +144,7 @@ struct FunctionDigest {
 }
 
 /// The words of a digest, for [`WordMap`].
-fn words(digest: u128) -> [u32; 4] {
+pub fn words(digest: u128) -> [u32; 4] {
     [96, 64, 32, 0].map(|shift| (digest >> shift) as u32)
 }
 

@@ -7,7 +7,7 @@ mod naming;
 mod read;
 mod spans;
 
-pub use dictionary::{BatchFrames, Dictionary, StackTables, TreeFrames, Unnamed};
+pub use dictionary::{BatchFrames, Dictionary, FunctionKey, StackTables, TreeFrames, Unnamed};
 pub use naming::Names;
 pub use read::{SeriesTable, Values, WindowTable};
 pub use spans::SpanTable;

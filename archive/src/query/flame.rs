@@ -22,7 +22,7 @@ use crate::format::tables::{Dictionary, TreeFrames};
 use crate::rule::day::Detail;
 use crate::types::Aggregation;
 use davy_profile::flame::{Grain, Preorder, Sums};
-use davy_profile::{FlameTree, FrameKind, NodeId};
+use davy_profile::{FlameTree, FrameKind, NodeId, WordMap};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +48,7 @@ pub struct Flame {
     is_pruned: bool,
     /// Patterns of frames to leave out that are invalid.
     invalid: BTreeSet<String>,
+    functions: Functions,
 }
 
 /// Merges a range by function, or returns the tree of a query of the same pieces.
@@ -112,6 +113,7 @@ async fn flame_of(
         limit: query.options.query_nodes,
         is_pruned: false,
         invalid: BTreeSet::new(),
+        functions: Functions::new(),
     };
     let (mut flame, mut report) = query.scan_opened(ask, visitor, opened).await?;
     let finish = move || {
@@ -216,8 +218,8 @@ impl Visitor for Flame {
                     sum
                 }
             };
-            let tree = &mut self.tree;
-            let frame = |node: u32| merge.frame_of(tree, node);
+            let (tree, functions) = (&mut self.tree, &mut self.functions);
+            let frame = |node: u32| merge.frame_of(tree, functions, node);
             let part = sums.take(&cell.above, convert, frame)?;
             self.pending_nodes += part.len();
             self.pending.push(part);
@@ -282,6 +284,9 @@ impl Flame {
     }
 }
 
+/// Frames of a tree, counted from 1, by function.
+pub(super) type Functions = WordMap<5>;
+
 /// The node of a dictionary that stands for each node.
 type Targets = Arc<[u32]>;
 
@@ -306,7 +311,7 @@ impl<'a> Merge<'a> {
             texts: TreeFrames::of(dictionary),
             grain,
             node_frames: match grain {
-                Grain::Function => dictionary.function_frames(),
+                Grain::Function => &dictionary.by_function().node_frames,
                 Grain::Location => &dictionary.node_frames,
             },
             frames: vec![u32::MAX; dictionary.frame_count()],
@@ -395,7 +400,7 @@ impl<'a> Merge<'a> {
         }
         let mut result = NodeId(self.nodes[at]);
         while let Some(below) = self.path.pop() {
-            let frame = self.frame_of(tree, below)?;
+            let frame = self.frame_of(tree, &mut Functions::new(), below)?;
             result = tree.child(result, frame);
             self.nodes[below as usize] = result.0;
         }
@@ -411,12 +416,31 @@ impl<'a> Merge<'a> {
         NodeId(self.nodes[at])
     }
 
-    /// The frame of the tree for a node of the dictionary.
-    pub(super) fn frame_of(&mut self, tree: &mut FlameTree, node: u32) -> Result<u32> {
+    /// The frame of the tree for a node of the dictionary. `functions` are the frames of the tree for functions of other
+    /// dictionaries, to which it is added.
+    pub(super) fn frame_of(
+        &mut self,
+        tree: &mut FlameTree,
+        functions: &mut Functions,
+        node: u32,
+    ) -> Result<u32> {
         let frame = self.node_frames[node as usize] as usize;
         if self.frames[frame] == u32::MAX {
-            let taken = self.texts.frame(frame, tree)?;
-            self.frames[frame] = tree.frame_at(taken, self.grain);
+            let key = match self.grain {
+                Grain::Function => self.texts.function_key(frame, tree)?,
+                Grain::Location => None,
+            };
+            self.frames[frame] = match key.and_then(|key| functions.get(&key)) {
+                Some(known) => known - 1,
+                None => {
+                    let taken = self.texts.frame(frame, tree)?;
+                    let taken = tree.frame_at(taken, self.grain);
+                    if let Some(key) = key {
+                        functions.find_or_insert(key, taken + 1);
+                    }
+                    taken
+                }
+            };
         }
         Ok(self.frames[frame])
     }

@@ -28,7 +28,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Json, Router, response::IntoResponse};
 use davy_base::Timestamp;
 use davy_bucket::Usage;
-use davy_profile::{FlameTree, FrameKind, folded, gzip, pprof, view};
+use davy_profile::{FlameTree, folded, gzip, pprof, view};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -124,19 +124,6 @@ fn name_bytes(tree: &FlameTree) -> u64 {
     let of_frames: Vec<u64> = (0..tree.frames.len()).map(bytes).collect();
     let frames = tree.stacks.items().iter().skip(1);
     frames.map(|frame| of_frames[*frame as usize]).sum()
-}
-
-/// The number of nodes that are groups, or at least half a pixel wide where the whole tree takes this many pixels.
-fn visible(tree: &FlameTree, width: usize) -> usize {
-    let totals = tree.totals();
-    let whole = i128::from(totals[0]).abs();
-    let is_wide = |total: i64| i128::from(total).abs() * 2 * width as i128 >= whole;
-    let nodes = totals.iter().zip(tree.stacks.items()).skip(1);
-    nodes
-        .filter(|(total, frame)| {
-            is_wide(**total) || tree.frames[**frame as usize].kind == FrameKind::Group
-        })
-        .count()
 }
 
 /// Rejects a query of several types at once, which only pprof can express.
@@ -334,10 +321,7 @@ impl Call {
                 (tree, meta["function"]) = (Arc::new(around), about);
             }
             let unit = ask.kind_and_unit().1;
-            let nodes = match width {
-                0 => nodes,
-                width => nodes.min(visible(&tree, width)),
-            };
+            let detail = view::Detail { nodes, width };
             let answer = match operation {
                 "QueryTop" => {
                     let functions: Vec<Value> = tree
@@ -376,7 +360,7 @@ impl Call {
                 }
                 _ if json => {
                     check_size(name_bytes(&tree))?;
-                    let mut text = view::to_json(&tree, nodes);
+                    let mut text = view::to_json(&tree, detail);
                     // The object of the root is also the response, so the rest is added to it.
                     text.truncate(text.trim_end().len() - 1);
                     if !meta["function"].is_null() {
@@ -390,7 +374,7 @@ impl Call {
                     ));
                     Ok(bytes("application/json", text))
                 }
-                _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, nodes, &meta))),
+                _ => Ok(bytes(view::MEDIA_TYPE, view::encode(&tree, detail, &meta))),
             };
             answer.map(|mut response: Response| {
                 hint.set_headers(&mut response);

@@ -135,7 +135,7 @@ impl OutputOptions {
                 davy_archive::query::svg::svg(&tree, title, unit)
                     .map_err(Failure::because("cannot draw the SVG image"))?
             }
-            Format::Json => view::to_json(tree, nodes(JSON_NODES)).into_bytes(),
+            Format::Json => view::to_json(tree, nodes(JSON_NODES).into()).into_bytes(),
         })
     }
 

@@ -155,6 +155,16 @@ impl StackTree {
         })
     }
 
+    /// Replaces the value of each node, by id, which must not be negative, by the closest number to the sum over its subtree
+    /// that 64 bits hold.
+    pub(crate) fn add_up_magnitudes(&self, values: &mut [i64]) {
+        for node in (1..self.parents.len().min(values.len())).rev() {
+            let value = values[node];
+            let parent = &mut values[self.parents[node] as usize];
+            *parent = parent.saturating_add(value);
+        }
+    }
+
     /// Replaces the value of each node, by id, by the sum over its subtree.
     /// The values are wider than those of samples, so that their sums do not overflow.
     pub fn add_up(&self, values: &mut [i128]) {

@@ -34,6 +34,23 @@ pub const MEDIA_TYPE: &str = "application/vnd.davy.flamegraph";
 /// Levels below the root that are encoded; deeper nodes are omitted.
 const DEPTH_MAX: usize = u16::MAX as usize;
 
+/// How much of a tree is encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Detail {
+    /// Maximum number of nodes besides the root: groups first, then those of the largest totals.
+    pub nodes: usize,
+    /// The width at which the whole tree is drawn, in pixels: nodes of less than half a pixel are left out, except groups; 0 if
+    /// none are.
+    pub width: usize,
+}
+
+impl From<usize> for Detail {
+    /// At most this many nodes, however narrow they are.
+    fn from(nodes: usize) -> Self {
+        Self { nodes, width: 0 }
+    }
+}
+
 /// The nodes to encode.
 struct Outline {
     /// Node ids and depths, in preorder, the largest sibling first.
@@ -46,13 +63,12 @@ struct Outline {
     hidden_children: Vec<u32>,
 }
 
-fn outline(tree: &FlameTree, max_nodes: usize) -> Outline {
-    let keep = tree.largest(max_nodes);
-    let totals = tree.totals();
+fn outline(tree: &FlameTree, Detail { nodes, width }: Detail) -> Outline {
+    let (keep, totals) = tree.largest(nodes, width);
     let mut children = Children::of(&tree.stacks);
     let count = tree.stacks.len();
     let (mut hidden, mut hidden_children) = (vec![0i64; count], vec![0u32; count]);
-    let mut order = Vec::with_capacity(max_nodes.min(count) + 1);
+    let mut order = Vec::with_capacity(nodes.min(count) + 1);
     let mut pending = vec![(0u32, 0usize)];
     while let Some((node, depth)) = pending.pop() {
         order.push((node, depth as u16));
@@ -77,9 +93,9 @@ fn outline(tree: &FlameTree, max_nodes: usize) -> Outline {
     }
 }
 
-/// Encodes at most `max_nodes` nodes and the root in the binary format. `meta` is passed through.
-pub fn encode(tree: &FlameTree, max_nodes: usize, meta: &serde_json::Value) -> Vec<u8> {
-    let outline = outline(tree, max_nodes);
+/// Encodes a tree in the binary format. `meta` is passed through.
+pub fn encode(tree: &FlameTree, detail: Detail, meta: &serde_json::Value) -> Vec<u8> {
+    let outline = outline(tree, detail);
     let mut strings = StringTable::new();
     let mut frames: Vec<(u32, u32, u32, FrameKind)> = Vec::new();
     let mut frame_of: Vec<u32> = vec![u32::MAX; tree.frames.len()];
@@ -156,14 +172,14 @@ impl Columns {
     }
 }
 
-/// Encodes at most `max_nodes` nodes and the root as nested JSON:
+/// Encodes a tree as nested JSON:
 /// `{"name","self","total","children"}`. A node with omitted children also has `"hidden"`, their
 /// total, and `"hidden_children"`, their number.
 ///
 /// The text is built without a `serde_json::Value`: dropping one nested this deeply would overflow
 /// the call stack.
-pub fn to_json(tree: &FlameTree, max_nodes: usize) -> String {
-    let outline = outline(tree, max_nodes);
+pub fn to_json(tree: &FlameTree, detail: Detail) -> String {
+    let outline = outline(tree, detail);
     let mut out = String::with_capacity(outline.order.len() * 64);
     let mut open = 0usize;
     let mut first_child = true;
@@ -222,7 +238,8 @@ mod tests {
     #[test]
     fn json_contains_every_node_with_its_total() {
         let json: serde_json::Value =
-            serde_json::from_str(&to_json(&tree("a;b 1\na;c 2\nd 4\n"), 100)).expect("valid JSON");
+            serde_json::from_str(&to_json(&tree("a;b 1\na;c 2\nd 4\n"), 100.into()))
+                .expect("valid JSON");
         let expected = serde_json::json!({"name": "total", "self": 0, "total": 7, "children": [
             {"name": "d", "self": 4, "total": 4, "children": []},
             {"name": "a", "self": 0, "total": 3, "children": [
@@ -236,7 +253,8 @@ mod tests {
     #[test]
     fn parents_hold_the_exact_total_of_omitted_children() {
         let json: serde_json::Value =
-            serde_json::from_str(&to_json(&tree("a;b 1\na;c 2\nd 4\n"), 2)).expect("valid JSON");
+            serde_json::from_str(&to_json(&tree("a;b 1\na;c 2\nd 4\n"), 2.into()))
+                .expect("valid JSON");
         let a = &json["children"][1];
         assert_eq!(
             (
@@ -252,7 +270,7 @@ mod tests {
     fn columns_follow_the_layout_in_the_header() {
         let bytes = encode(
             &tree("a;b 1\na;c 2\nd 4\n"),
-            100,
+            100.into(),
             &serde_json::json!({"unit": "count"}),
         );
         assert_eq!(&bytes[..8], MAGIC);
@@ -283,7 +301,7 @@ mod tests {
         let frame = deep.named_frame("again", FrameKind::Function);
         let leaf = (0..100_000).fold(NodeId::ROOT, |at, _| deep.child(at, frame));
         deep.add(leaf, 1);
-        let json = to_json(&deep, usize::MAX);
+        let json = to_json(&deep, usize::MAX.into());
         assert!(
             json.contains("\"hidden\":1"),
             "the node below the last level is omitted with its value"

@@ -60,6 +60,16 @@ impl<const N: usize> WordMap<N> {
         slot.value
     }
 
+    /// The value of a key.
+    #[inline]
+    pub fn get(&self, key: &[u32; N]) -> Option<u32> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let slot = &self.slots[position(&self.slots, key)];
+        (slot.value != 0).then_some(slot.value)
+    }
+
     /// Loads the slots of keys that are looked up next. These loads do not depend on each other, so the processor
     /// waits for all of them at once, which pays if the table is larger than the caches.
     #[inline]
@@ -114,12 +124,18 @@ fn hash<const N: usize>(key: &[u32; N]) -> u64 {
 /// The slot of a key, or the free slot for it. At least one slot must be free.
 #[inline]
 fn slot_of<'a, const N: usize>(slots: &'a mut [Slot<N>], key: &[u32; N]) -> &'a mut Slot<N> {
+    let at = position(slots, key);
+    &mut slots[at]
+}
+
+#[inline]
+fn position<const N: usize>(slots: &[Slot<N>], key: &[u32; N]) -> usize {
     let mask = slots.len() - 1;
     let mut at = hash(key) as usize & mask;
     loop {
         let slot = &slots[at];
         if slot.value == 0 || slot.key == *key {
-            return &mut slots[at];
+            return at;
         }
         at = (at + 1) & mask;
     }
@@ -132,6 +148,7 @@ mod tests {
     #[test]
     fn keys_keep_their_first_value_when_the_table_grows() {
         let mut map = WordMap::new();
+        assert_eq!(map.get(&[0; 3]), None);
         for round in 0..2 {
             for n in 0..10_000 {
                 let value = n + 1 + round * 20_000;
@@ -141,6 +158,8 @@ mod tests {
         }
         assert_eq!(map.len(), 10_000);
         map.reserve(100_000);
+        assert_eq!(map.get(&[7, 0, 7]), Some(708));
+        assert_eq!(map.get(&[7, 1, 7]), None);
         assert_eq!(map.find_or_insert([7, 0, 7], u32::MAX), 708);
         assert_eq!(map.find_or_insert([u32::MAX, 0, 0], 9), 9);
     }

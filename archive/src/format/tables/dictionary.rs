@@ -3,7 +3,7 @@
 use super::flags;
 use super::local::local;
 use crate::error::{Error, Result};
-use crate::format::batch::{Batch, Frame, Function, FunctionTexts};
+use crate::format::batch::{Batch, Frame, Function, FunctionTexts, words};
 use crate::format::columns::{Group, Texts};
 use davy_profile::flame::MappingTable;
 use davy_profile::{FlameTree, FrameKind, Mapping, StringTable};
@@ -44,7 +44,18 @@ pub struct Dictionary {
     /// The node of each node of the table, if they are not the same.
     pub(super) places: Option<Vec<u32>>,
     pub(super) unnamed: Unnamed,
-    pub(super) by_function: OnceLock<Vec<u32>>,
+    pub(super) by_function: OnceLock<ByFunction>,
+}
+
+/// What a merge by function needs of a dictionary.
+#[derive(Clone)]
+pub struct ByFunction {
+    /// For each node the first frame that has the same function and mapping as its own, or its own if that has no
+    /// function. A frame is several times as large, and most nodes of a function have frames of their own, so a merge
+    /// by function that looked at those would wait for memory at almost every node.
+    pub node_frames: Vec<u32>,
+    /// 128 bits that identify each function in all dictionaries, 0 if it has no name.
+    digests: Vec<u128>,
 }
 
 impl Dictionary {
@@ -200,6 +211,7 @@ impl Dictionary {
         let texts = texts.into_iter().chain(&self.system_names);
         texts.map(Texts::memory).sum::<usize>()
             + self.parents.len() * 12
+            + self.start_lines.len() * 16
             + self.places.as_ref().map_or(0, |places| places.len() * 4)
             + self.frames.len() * size_of::<Frame>()
             + self.start_lines.len() * 4
@@ -212,24 +224,20 @@ impl Dictionary {
         self.frames.len()
     }
 
-    /// For each node the first frame that has the same function and mapping as its own, or its own if that has no
-    /// function. A frame is several times as large, and most nodes of a function have frames of their own, so a merge
-    /// by function that looked at those would wait for memory at almost every node.
-    pub fn function_frames(&self) -> &[u32] {
+    /// Its nodes by function.
+    pub fn by_function(&self) -> &ByFunction {
         self.by_function.get_or_init(|| {
-            let is_named = |at: usize| {
-                let texts = [Some(&self.names), self.system_names.as_ref()];
-                let mut texts = texts.into_iter().flatten();
-                texts.any(|text| text.bytes(at).is_ok_and(|bytes| !bytes.is_empty()))
-            };
-            // The last mapping and the first frame of each function that has a name.
-            let functions =
-                (0..self.start_lines.len()).map(|at| is_named(at).then_some((0, u32::MAX)));
-            let mut functions: Vec<Option<(u32, u32)>> = functions.collect();
+            let digest = |at: usize| self.function(at).ok()?.named_digest();
+            let digests = (0..self.start_lines.len()).map(|at| digest(at).unwrap_or(0));
+            let digests: Vec<u128> = digests.collect();
+            // The last mapping and the first frame of each function.
+            let mut functions = vec![(0, u32::MAX); digests.len()];
             let firsts = (0..).zip(&self.frames).map(|(at, frame)| {
-                let Some(known) = &mut functions[frame.function as usize] else {
+                let function = frame.function as usize;
+                if digests[function] == 0 {
                     return at;
-                };
+                }
+                let known = &mut functions[function];
                 if known.1 == u32::MAX || known.0 != frame.mapping {
                     *known = (frame.mapping, at);
                 }
@@ -237,7 +245,10 @@ impl Dictionary {
             });
             let firsts: Vec<u32> = firsts.collect();
             let of_node = |frame: &u32| firsts.get(*frame as usize).copied().unwrap_or(u32::MAX);
-            self.node_frames.iter().map(of_node).collect()
+            ByFunction {
+                node_frames: self.node_frames.iter().map(of_node).collect(),
+                digests,
+            }
         })
     }
 
@@ -279,6 +290,9 @@ pub struct Conversion<'a, F> {
     functions: Vec<Option<F>>,
     mappings: Vec<Option<u32>>,
 }
+
+/// What identifies a function, for a `WordMap`.
+pub type FunctionKey = [u32; 5];
 
 /// Converts frames to those of a tree.
 pub type TreeFrames<'a> = Conversion<'a, Function>;
@@ -337,6 +351,23 @@ impl<'a, F: Copy> Conversion<'a, F> {
 }
 
 impl TreeFrames<'_> {
+    /// What identifies the function of a frame in all dictionaries whose frames are converted for `tree`, if it has a name;
+    /// `tree` must be the same in every call.
+    pub fn function_key(
+        &mut self,
+        frame: usize,
+        tree: &mut FlameTree,
+    ) -> Result<Option<FunctionKey>> {
+        let of = self.dictionary.frames[frame];
+        let digest = self.dictionary.by_function().digests[of.function as usize];
+        if digest == 0 {
+            return Ok(None);
+        }
+        let mapping = self.mapping(of.mapping, &mut tree.strings, &mut tree.mappings)?;
+        let [a, b, c, d] = words(digest);
+        Ok(Some([a, b, c, d, mapping]))
+    }
+
     /// A frame with its texts and its mapping in `tree`, which must be the same in every call.
     pub fn frame(&mut self, frame: usize, tree: &mut FlameTree) -> Result<davy_profile::Frame> {
         let of = self.dictionary.frames[frame];

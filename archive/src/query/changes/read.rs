@@ -3,7 +3,7 @@
 use super::measure::Measure;
 use crate::error::Result;
 use crate::format::batch::Source;
-use crate::query::flame::Merge;
+use crate::query::flame::{Functions, Merge};
 use crate::query::params::Ask;
 use crate::query::scan::{Query, Report};
 use crate::query::visit::{Depth, View, Visitor};
@@ -130,6 +130,7 @@ impl Visitor for Histograms {
         };
         let mut tree = FlameTree::new();
         let mut merge = Merge::new(dictionary, Grain::Function);
+        let mut functions = Functions::new();
         // The bucket of each node of the dictionary.
         let mut buckets: FxHashMap<u32, Option<usize>> = FxHashMap::default();
         for (at, range) in values.runs().filter(|(at, _)| view.wanted[*at]) {
@@ -153,7 +154,7 @@ impl Visitor for Histograms {
                     // Only the root has no frame.
                     None if node == 0 => None,
                     None => {
-                        let frame = merge.frame_of(&mut tree, node)?;
+                        let frame = merge.frame_of(&mut tree, &mut functions, node)?;
                         let bucket = durations::from_name(&tree.frame_name(frame));
                         buckets.insert(node, bucket);
                         bucket

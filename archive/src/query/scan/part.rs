@@ -223,7 +223,13 @@ impl Part {
             return Ok(found);
         }
         let tables = self.stack_tables(bucket, tenant).await?;
-        let read = decode(move || Dictionary::read(&tables)).await?;
+        let decode_stacks = move || {
+            let read = Dictionary::read(&tables)?;
+            // Here, because parts are decoded beside each other and merged one after another.
+            read.by_function();
+            Ok(read)
+        };
+        let read = decode(decode_stacks).await?;
         let entry = Entry::Stacks(Arc::clone(&read));
         keep(bucket, slot.as_ref(), entry, read.memory());
         Ok(read)

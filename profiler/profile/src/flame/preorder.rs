@@ -161,11 +161,12 @@ impl Preorder {
     /// Merges trees whose frames have the same numbers. Takes time in proportion to the nodes of all trees, and
     /// memory in proportion to those of the result.
     pub fn merge(trees: &[Self]) -> Self {
-        let largest = trees.iter().map(Self::len).max().unwrap_or(0);
+        // At most this many. What is not used of it takes addresses only.
+        let all = trees.iter().map(Self::len).sum();
         let mut out = Self {
-            frames: Vec::with_capacity(largest),
-            sizes: Vec::with_capacity(largest),
-            values: Vec::with_capacity(largest),
+            frames: Vec::with_capacity(all),
+            sizes: Vec::with_capacity(all),
+            values: Vec::with_capacity(all),
             is_sorted: true,
         };
         // The parts of the nodes that are not merged yet, those of the next one last.
@@ -177,7 +178,7 @@ impl Preorder {
         let mut parts: Vec<Part> = roots.collect();
         // Where the parts of each of these nodes begin, and its parent.
         let mut pending = vec![(0usize, 0u32)];
-        let mut parents: Vec<u32> = Vec::with_capacity(largest);
+        let mut parents: Vec<u32> = Vec::with_capacity(all);
         let (mut merged, mut children) = (Vec::new(), Vec::new());
         while let Some((start, parent)) = pending.pop() {
             if let [part] = parts[start..] {

@@ -19,39 +19,54 @@ pub struct FunctionTotal {
 }
 
 impl FlameTree {
-    /// Selects at most `max_nodes` nodes and the root: groups first, since the query named them, then
-    /// nodes by the magnitude of their totals, and among equal ones those closer to the root. The
-    /// ancestors of a selected node are selected.
-    pub(crate) fn largest(&self, max_nodes: usize) -> Vec<bool> {
+    /// Selects the root and at most `max_nodes` nodes that are groups or at least half a pixel wide where the whole tree takes
+    /// `width` pixels, if that is not 0: groups first, since the query named them, then nodes by the magnitude of their
+    /// totals, and among equal ones those closer to the root. The ancestors of a selected node are selected. Returns
+    /// the totals, too.
+    pub(crate) fn largest(&self, max_nodes: usize, width: usize) -> (Vec<bool>, Vec<i64>) {
         let count = self.stacks.len();
-        if count - 1 <= max_nodes {
-            return vec![true; count];
-        }
-        let magnitudes = self.values.iter().map(|value| i128::from(*value).abs());
-        let mut weights: Vec<i128> = magnitudes.collect();
-        self.stacks.add_up(&mut weights);
-        let mut order: Vec<u32> = (1..count as u32).collect();
+        // The sums of the magnitudes below each node, so that a parent's is at least its child's.
+        let mut weights: Vec<i64> = self.values.iter().map(|of| of.saturating_abs()).collect();
+        self.stacks.add_up_magnitudes(&mut weights);
+        let has_negative = self.values.iter().any(|value| *value < 0);
+        let totals = if has_negative {
+            self.totals()
+        } else {
+            weights.clone()
+        };
         let is_group: Vec<bool> = self
             .frames
             .iter()
             .map(|f| f.kind == FrameKind::Group)
             .collect();
-        // A parent's weight is at least its child's, its id is lower, and the ancestors of a group are
-        // groups. So a parent sorts before its child, and the first `max_nodes` nodes include the
-        // parents of all of them.
-        let key = |node: &u32| {
-            let group = is_group[self.stacks.items()[*node as usize] as usize];
-            (!group, std::cmp::Reverse(weights[*node as usize]), *node)
+        let is_group = |node: usize| is_group[self.stacks.items()[node] as usize];
+        let whole = i128::from(totals[0]).abs();
+        let is_wide = |weight: i64| i128::from(weight) * 2 * width as i128 >= whole;
+        let mut keep: Vec<bool> = if width == 0 {
+            vec![true; count]
+        } else {
+            let shown =
+                |(node, weight): (usize, &i64)| node == 0 || is_wide(*weight) || is_group(node);
+            weights.iter().enumerate().map(shown).collect()
         };
-        if max_nodes > 0 {
-            order.select_nth_unstable_by_key(max_nodes - 1, key);
+        let shown = (1..count as u32).filter(|node| keep[*node as usize]);
+        let mut order: Vec<u32> = shown.collect();
+        if order.len() > max_nodes {
+            // A parent's weight is at least its child's, its id is lower, and the ancestors of a group are
+            // groups. So a parent sorts before its child, and the first `max_nodes` nodes include the
+            // parents of all of them.
+            let key = |node: &u32| {
+                let at = *node as usize;
+                (!is_group(at), std::cmp::Reverse(weights[at]), *node)
+            };
+            if max_nodes > 0 {
+                order.select_nth_unstable_by_key(max_nodes - 1, key);
+            }
+            for node in &order[max_nodes..] {
+                keep[*node as usize] = false;
+            }
         }
-        let mut keep = vec![false; count];
-        keep[0] = true;
-        for node in &order[..max_nodes] {
-            keep[*node as usize] = true;
-        }
-        keep
+        (keep, totals)
     }
 
     /// Returns a tree of at most `max_nodes` nodes and the root. The value of a removed node is added to
@@ -62,7 +77,7 @@ impl FlameTree {
 
     /// [`prune`](Self::prune), with the node of the result that holds the value of each node.
     pub fn prune_mapped(&self, max_nodes: usize) -> (Self, Vec<NodeId>) {
-        let keep = self.largest(max_nodes);
+        let (keep, _) = self.largest(max_nodes, 0);
         let frames: Vec<u32> = (0..self.frames.len() as u32).collect();
         let result = Self {
             frames: self.frames.clone(),
