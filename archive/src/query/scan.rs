@@ -10,6 +10,7 @@
 //! Objects that cannot be read are reported in [`Report::partial`]. A panic in a blocking task fails
 //! the whole query: the visitor may be inconsistent after it.
 
+mod ahead;
 mod day;
 mod load;
 mod month;
@@ -18,6 +19,7 @@ mod part;
 pub(super) mod report;
 mod unread;
 
+use ahead::Ahead;
 use load::{Loaded, Loader};
 pub(super) use opened::Opened;
 use part::{BlockRef, Part};
@@ -44,12 +46,10 @@ use crate::rule::day::{DayListing, Detail, Hours, Tiling};
 use crate::rule::{Listing, Selection};
 use crate::symbols::{Session, Symbols};
 use davy_base::Timestamp;
-use futures_util::StreamExt;
 use object_store::path::Path;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::pin::pin;
 use std::sync::Arc;
 use ulid::Ulid;
 
@@ -283,10 +283,10 @@ impl<'a> Scan<'a> {
             let mut gone = 0;
             let parts = self.parts(hour, &listing, &selection, &mut gone).await;
             let loader = Loader::new(&self.query.bucket, self.ask);
-            let mut loaded = pin!(loader.load_all::<V>(hour, parts));
-            while let Some(loaded) = loaded.next().await {
+            let mut all = Ahead::of(loader.load_all::<V>(hour, parts));
+            while let Some(loaded) = all.next().await {
                 let shown;
-                (visitor, shown) = self.group(loaded, visitor).await?;
+                (visitor, shown) = all.during(self.group(loaded, visitor)).await?;
                 match shown {
                     Ok(()) => self.visited += 1,
                     Err(ReadError::Gone) => gone += 1,

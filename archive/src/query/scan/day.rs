@@ -1,5 +1,6 @@
 //! The parts of a scan that are read from day blocks.
 
+use super::ahead::Ahead;
 use super::load::Loader;
 use super::part::BlockRef;
 use super::unread::Unread;
@@ -10,8 +11,6 @@ use crate::format::block::Meta;
 use crate::key::{Day, Hour};
 use crate::rule::day::{DayBlock, DayListing, Hours, Tiling};
 use crate::rule::select;
-use futures_util::StreamExt;
-use std::pin::pin;
 use std::sync::Arc;
 
 impl Scan<'_> {
@@ -93,10 +92,10 @@ impl Scan<'_> {
                 ask.may_select(&of.services)
             });
         let loader = Loader::new(&self.query.bucket, ask);
-        let mut loaded = pin!(loader.load_all::<V>(day.first(), parts));
-        while let Some(loaded) = loaded.next().await {
+        let mut all = Ahead::of(loader.load_all::<V>(day.first(), parts));
+        while let Some(loaded) = all.next().await {
             let shown;
-            (visitor, shown) = self.group(loaded, visitor).await?;
+            (visitor, shown) = all.during(self.group(loaded, visitor)).await?;
             match shown {
                 Ok(()) => self.visited += 1,
                 Err(error) => self.unreadable(&day, error),

@@ -1,5 +1,6 @@
 //! The parts of a scan that are read from month blocks.
 
+use super::ahead::Ahead;
 use super::load::Loader;
 use super::part::BlockRef;
 use super::unread::Unread;
@@ -10,7 +11,6 @@ use crate::rule::day::Hours;
 use crate::rule::month::MonthBlock;
 use futures_util::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
 
 impl Scan<'_> {
     /// Shows the groups of month blocks, and returns the visitor and the months of which nothing was counted because a
@@ -38,8 +38,8 @@ impl Scan<'_> {
         let any = crate::key::Hour(0);
         // The groups of all months together, so that several are read at once. Each gives one result.
         let loaded = Loader::new(bucket, ask).load_all::<V>(any, parts);
-        let mut loaded = pin!(loaded.zip(futures_util::stream::iter(months)));
-        while let Some((loaded, month)) = loaded.next().await {
+        let mut all = Ahead::of(loaded.zip(futures_util::stream::iter(months)));
+        while let Some((loaded, month)) = all.next().await {
             if unread.contains(&month) {
                 continue;
             }
@@ -52,7 +52,7 @@ impl Scan<'_> {
                 _ => {}
             }
             let shown;
-            (visitor, shown) = self.group(loaded, visitor).await?;
+            (visitor, shown) = all.during(self.group(loaded, visitor)).await?;
             match shown {
                 Ok(()) => self.visited += 1,
                 Err(error) => self.unreadable(&month, error),
