@@ -6,23 +6,22 @@
 //! group and starts over, so a service may have several row groups.
 
 mod absorb;
+mod stacks;
 
 use absorb::absorb;
+use stacks::Stacks;
 
 use crate::error::Result;
 use crate::format::batch::{Batch, Row, Series, Source, Window, WindowId};
 use crate::format::block::{BlockWriter, Written};
 use crate::format::columns::Group;
 use crate::format::spans::{SpanBound, SpanRow};
-use crate::format::tables::{
-    BatchFrames, Dictionary, SeriesTable, SpanTable, StackTables, Values, WindowTable,
-};
+use crate::format::tables::{Dictionary, SeriesTable, SpanTable, StackTables, Values, WindowTable};
 use crate::key::{Day, Hour};
 use crate::options::ArchiveOptions;
 use crate::rule::day::Hours;
 use crate::spans::Only;
 use davy_base::Timestamp;
-use davy_profile::NodeId;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,14 +88,6 @@ pub(super) struct Merge {
     spans_max: usize,
     /// Number of values of spans that the inputs left out.
     spans_lost: usize,
-}
-
-/// Maps indices of a piece to indices of a batch, filled on demand.
-struct Map<'a> {
-    frames: BatchFrames<'a>,
-    /// Index in the batch of each frame.
-    frame_index: Vec<u32>,
-    nodes: Vec<u32>,
 }
 
 impl Merge {
@@ -191,7 +182,7 @@ impl Merge {
 
         let (expired, expired_sources) = self.expired(&series);
 
-        let mut by_service: BTreeMap<&str, Map<'_>> = BTreeMap::new();
+        let mut by_service: BTreeMap<&str, Stacks<'_>> = BTreeMap::new();
         let mut new_windows = Vec::with_capacity(windows.rows.len());
         let mut keys: Vec<Option<u128>> = vec![None; series.sources.len()];
         for window in &windows.rows {
@@ -256,27 +247,20 @@ impl Merge {
             let Some(batch) = self.batches.get_mut(service) else {
                 continue;
             };
-            let map = by_service.entry(service).or_insert_with(|| Map {
-                frames: BatchFrames::of(&dictionary),
-                frame_index: vec![u32::MAX; dictionary.frame_count()],
-                nodes: {
-                    let mut nodes = vec![u32::MAX; dictionary.parents.len()];
-                    nodes[0] = 0;
-                    nodes
-                },
-            });
+            let map = by_service
+                .entry(service)
+                .or_insert_with(|| Stacks::of(&dictionary));
             let build_id = &series.rows[at].header.build_id;
-            map.frames
-                .program(build_id, &mut batch.strings, &mut batch.mappings)?;
+            map.program(build_id, batch)?;
             let before = batch.rows.len();
-            for row in range {
-                let mut window = match values.windows.get(row) {
-                    Some(window) => new_windows[*window as usize],
-                    None => cells[source as usize],
-                };
-                if window == u32::MAX {
-                    continue;
-                }
+            let window = |row: usize| match values.windows.get(row) {
+                Some(window) => new_windows[*window as usize],
+                None => cells[source as usize],
+            };
+            let rows = range.filter(|row| window(*row) != u32::MAX);
+            map.add(rows.clone().map(|row| values.nodes[row]), batch)?;
+            for row in rows {
+                let mut window = window(row);
                 let (series, value) = (new_series[at], values.values[row]);
                 if self.resolution == Resolution::Days {
                     let totals = batch.totals.get_or_insert_default();
@@ -284,7 +268,7 @@ impl Merge {
                     *total = total.saturating_add(value);
                     window = 0;
                 }
-                let node = map.node(batch, &dictionary, values.nodes[row])?;
+                let node = map.node(values.nodes[row]);
                 batch.rows.push(Row {
                     series,
                     node,
@@ -319,7 +303,8 @@ impl Merge {
                 let bound = self.bounds.entry(service.to_owned());
                 let bound = bound.or_insert(SpanBound::new(self.spans_max));
                 if window != u32::MAX && bound.admits(row.link) {
-                    let node = map.node(batch, &dictionary, row.node)?;
+                    map.add([row.node].into_iter(), batch)?;
+                    let node = map.node(row.node);
                     batch.spans.push(SpanRow {
                         series: new_series[row.series as usize],
                         node,
@@ -427,31 +412,5 @@ impl Merge {
             self.writer.group(self.small)?;
         }
         self.writer.finish(segments)
-    }
-}
-
-impl Map<'_> {
-    fn node(&mut self, batch: &mut Batch, dictionary: &Dictionary, node: u32) -> Result<u32> {
-        let known = self.nodes[node as usize];
-        if known != u32::MAX {
-            return Ok(known);
-        }
-        let mut path = vec![];
-        let mut at = node as usize;
-        while self.nodes[at] == u32::MAX {
-            path.push(at);
-            at = dictionary.parents[at] as usize;
-        }
-        let mut result = self.nodes[at];
-        for below in path.into_iter().rev() {
-            let frame = dictionary.node_frames[below] as usize;
-            let index = &mut self.frame_index[frame];
-            if *index == u32::MAX {
-                *index = self.frames.frame(frame, batch)?;
-            }
-            result = batch.stacks.child(NodeId(result), *index).0;
-            self.nodes[below] = result;
-        }
-        Ok(result)
     }
 }

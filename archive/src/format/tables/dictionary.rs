@@ -400,21 +400,29 @@ impl TreeFrames<'_> {
 }
 
 impl BatchFrames<'_> {
-    /// The index of a frame in `batch`, which must be the same in every call.
-    pub fn frame(&mut self, frame: usize, batch: &mut Batch) -> Result<u32> {
-        let of = self.dictionary.frames[frame];
-        let known = &mut self.functions[of.function as usize];
-        let function = if let Some(known) = known {
-            *known
-        } else {
-            let function = self.dictionary.function(of.function as usize)?;
-            *known.insert(batch.function(function))
-        };
-        let mapping = self.mapping(of.mapping, &mut batch.strings, &mut batch.mappings)?;
-        Ok(batch.frame(Frame {
-            function,
-            mapping,
-            ..of
-        }))
+    /// The indices of frames in `batch`, which must be the same in every call.
+    pub fn all(&mut self, frames: &[u32], batch: &mut Batch) -> Result<Vec<u32>> {
+        let (mut functions, mut used) = (Vec::new(), Vec::new());
+        let mut all = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let of = self.dictionary.frames[*frame as usize];
+            let known = &mut self.functions[of.function as usize];
+            let function = *known.get_or_insert_with(|| {
+                used.push(of.function);
+                used.len() as u32 - 1
+            });
+            let mapping = self.mapping(of.mapping, &mut batch.strings, &mut batch.mappings)?;
+            all.push(Frame {
+                function,
+                mapping,
+                ..of
+            });
+        }
+        for function in used {
+            // The numbers are of this call.
+            self.functions[function as usize] = None;
+            functions.push(self.dictionary.function(function as usize)?);
+        }
+        Ok(batch.all_frames(&functions, &all))
     }
 }
