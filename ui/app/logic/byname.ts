@@ -1,6 +1,6 @@
 // The order of siblings by name.
 
-import type { Tree } from './layout';
+import { type Tree, startsOf } from './layout';
 import { floats, shorts, words } from './shared';
 
 const knownRanks = new WeakMap<string[], Uint32Array>();
@@ -16,60 +16,72 @@ export function ranksOf(names: string[]): Uint32Array {
   return ranks;
 }
 
+const knownPlaces = new WeakMap<Tree, Uint32Array>();
+/** Computes where `byName` moves the nodes of a tree, which is half of its work, and keeps it until then. */
+export function prepareByName(tree: Tree, names: string[]): void {
+  knownPlaces.set(tree, placesOf(tree, names));
+}
+
+/** The place of each node in the order by name. Parents come before their children, in both orders. */
+function placesOf({ n, frame, end }: Tree, names: string[]): Uint32Array {
+  const rank = ranksOf(names);
+  const places = new Uint32Array(n);
+  // Pages that nobody writes to take no memory.
+  const children = new Uint32Array(n);
+  for (let i = 0; i < n; i++) {
+    let count = 0;
+    for (let c = i + 1; c < end[i]; c = end[c]) children[count++] = c;
+    if (count > 1) sortByRank(children, count, frame, rank);
+    let at = places[i] + 1;
+    for (let k = 0; k < count; k++) {
+      const c = children[k];
+      places[c] = at;
+      at += end[c] - c;
+    }
+  }
+  return places;
+}
+
 /**
  * The same tree with siblings sorted by name. Nodes change their position, so that preorder still
  * runs from left to right: node ids differ between the two orders.
  */
 export function byName(tree: Tree, names: string[]): Tree {
-  const { n, frame, self, hidden, hiddenChildren, depth, sum, end } = tree;
-  const rank = ranksOf(names);
-  const [movedSelf, movedHidden, movedSum, start] = [floats(n), floats(n), floats(n), floats(n)];
-  const [movedFrame, movedChildren, movedEnd, parent] = [words(n), words(n), words(n), words(n)];
+  const { n, frame, self, hidden, hiddenChildren, depth, sum, end, parent } = tree;
+  const places = knownPlaces.get(tree) ?? placesOf(tree, names);
+  knownPlaces.delete(tree);
+  const [movedSelf, movedHidden, movedSum] = [floats(n), floats(n), floats(n)];
+  const [movedFrame, movedChildren, movedEnd, movedParent] = [words(n), words(n), words(n), words(n)];
   const movedDepth = shorts(n);
-  // By depth: the newest node, and the left edge of the next one.
-  const last = new Uint32Array(tree.maxDepth + 1);
-  const cursor = new Float64Array(tree.maxDepth + 2);
-  // Nodes yet to be written, the next one last.
-  const stack = new Uint32Array(n);
-  let height = 1;
-  for (let at = 0; height > 0; at++) {
-    const i = stack[--height];
-    const d = depth[i];
-    const x = cursor[d];
+  for (let i = 0; i < n; i++) {
+    const at = places[i];
     movedSelf[at] = self[i];
     // Pages of zeros that nobody wrote to take no memory.
     if (hidden[i] !== 0) movedHidden[at] = hidden[i];
     if (hiddenChildren[i] !== 0) movedChildren[at] = hiddenChildren[i];
     movedFrame[at] = frame[i];
-    movedDepth[at] = d;
+    movedDepth[at] = depth[i];
     movedSum[at] = sum[i];
     movedEnd[at] = at + end[i] - i;
-    start[at] = x;
-    if (d > 0) parent[at] = last[d - 1];
-    last[d] = at;
-    cursor[d] = x + sum[i];
-    cursor[d + 1] = x;
-    const from = height;
-    for (let c = i + 1; c < end[i]; c = end[c]) stack[height++] = c;
-    if (height - from > 1) lastByRank(stack, from, height, frame, rank);
+    movedParent[at] = places[parent[i]];
   }
   return {
-    ...tree, self: movedSelf, hidden: movedHidden, frame: movedFrame, hiddenChildren: movedChildren, depth: movedDepth, sum: movedSum, start,
-    end: movedEnd, parent, row: movedDepth, span: shorts(n).fill(1), run: shorts(n), maxRow: tree.maxDepth,
+    ...tree, self: movedSelf, hidden: movedHidden, frame: movedFrame, hiddenChildren: movedChildren, depth: movedDepth, sum: movedSum,
+    start: startsOf(movedDepth, movedSum, tree.maxDepth), end: movedEnd, parent: movedParent, row: movedDepth,
   };
 }
 
-/** Sorts a part of the nodes by descending rank of their frames, and those of one rank from the last to the first. */
-function lastByRank(nodes: Uint32Array, from: number, until: number, frame: Uint32Array, rank: Uint32Array): void {
-  if (until - from > 24) {
-    nodes.subarray(from, until).sort((a, b) => rank[frame[b]] - rank[frame[a]] || b - a);
+/** Sorts the first nodes by rank of their frames, and those of one rank in their order. */
+function sortByRank(nodes: Uint32Array, count: number, frame: Uint32Array, rank: Uint32Array): void {
+  if (count > 24) {
+    nodes.subarray(0, count).sort((a, b) => rank[frame[a]] - rank[frame[b]] || a - b);
     return;
   }
-  for (let i = from + 1; i < until; i++) {
+  for (let i = 1; i < count; i++) {
     const node = nodes[i];
     const of = rank[frame[node]];
     let k = i - 1;
-    for (; k >= from && rank[frame[nodes[k]]] <= of; k--) nodes[k + 1] = nodes[k];
+    for (; k >= 0 && rank[frame[nodes[k]]] > of; k--) nodes[k + 1] = nodes[k];
     nodes[k + 1] = node;
   }
 }

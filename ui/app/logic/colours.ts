@@ -124,11 +124,11 @@ export function colourNodes(tree: Tree, frames: Frames, by: ColourBy, hues: Hues
   if (by === 'value') return heat(tree, out);
   const grey = GREY_INDEX * SHADES;
   if (by === 'package') {
-    const hue = new Uint8Array(k);
+    const colour = new Uint8Array(k);
     for (let f = 0; f < k; f++) {
-      hue[f] = frames.kinds[f] === FrameKind.Function ? hueIndex(packages[f]) : GREY_INDEX;
+      colour[f] = (frames.kinds[f] === FrameKind.Function ? hueIndex(packages[f]) : GREY_INDEX) * SHADES + shade[f];
     }
-    for (let i = 1; i < n; i++) out[i] = hue[frame[i]] * SHADES + shade[frame[i]];
+    for (let i = 1; i < n; i++) out[i] = colour[frame[i]];
   } else {
     let hue: number = GREY_INDEX;
     for (let i = 1; i < n; i++) {

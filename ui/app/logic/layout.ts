@@ -32,7 +32,6 @@ export function layout({ n, total, negative, ...columns }: Columns): Tree {
   let maxDepth = 0;
   for (let i = 0; i < n; i++) if (depth[i] > maxDepth) maxDepth = depth[i];
   const sum = floats(n);
-  const start = floats(n);
   const end = words(n);
   const parent = words(n);
   const last = new Uint32Array(maxDepth + 1);
@@ -50,6 +49,16 @@ export function layout({ n, total, negative, ...columns }: Columns): Tree {
     sum[p] += sum[i];
     if (end[p] < end[i]) end[p] = end[i];
   }
+  return {
+    n, total, negative, self, hidden, depth, frame: shared(columns.frame), hiddenChildren: shared(columns.hiddenChildren),
+    sum, start: startsOf(depth, sum, maxDepth), end, parent, undrawn, maxDepth, row: depth, span: shorts(n).fill(1), run: shorts(n), maxRow: maxDepth,
+  };
+}
+
+/** The left edges of the nodes. */
+export function startsOf(depth: Uint16Array, sum: Float64Array, maxDepth: number): Float64Array {
+  const n = sum.length;
+  const start = floats(n);
   const cursor = new Float64Array(maxDepth + 2);
   for (let i = 1; i < n; i++) {
     const d = depth[i];
@@ -58,10 +67,7 @@ export function layout({ n, total, negative, ...columns }: Columns): Tree {
     cursor[d] = x + sum[i];
     cursor[d + 1] = x;
   }
-  return {
-    n, total, negative, self, hidden, depth, frame: shared(columns.frame), hiddenChildren: shared(columns.hiddenChildren),
-    sum, start, end, parent, undrawn, maxDepth, row: depth, span: shorts(n).fill(1), run: shorts(n), maxRow: maxDepth,
-  };
+  return start;
 }
 
 /** The left edge of a node's undrawn children, which are placed right of the drawn ones. */

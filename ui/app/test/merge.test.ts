@@ -197,8 +197,8 @@ test('sorting by name waits for the part of the worker that sorts, and preparing
   expect([isMerge({ kind: 'arrange', as }), isMerge({ kind: 'arrange', as: heavy })]).toEqual([true, false]);
   const clicks = (isPrepared: boolean): string => {
     const engine = new Engine();
-    const prepare = vi.fn(merges.prepare);
-    engine.merges = { ...merges, prepare };
+    const prepare = vi.fn(merges.prepareSandwich);
+    engine.merges = { ...merges, prepareSandwich: prepare };
     engine.answer({ kind: 'load', buffer: binary(SHOP), as: heavy });
     if (isPrepared) for (let time = 0; time < 2; time++) engine.prepare();
     expect(prepare).toHaveBeenCalledTimes(isPrepared ? 1 : 0);

@@ -24,7 +24,7 @@ test('a request to a worker that failed before it is rejected with the reason', 
 async function startWorker() {
   vi.useFakeTimers({ toFake: ['setTimeout'] });
   const prepare = vi.fn();
-  vi.doMock('../worker/merges', () => ({ prepare }));
+  vi.doMock('../worker/merges', () => ({ prepareByName: prepare, prepareSandwich: vi.fn() }));
   const replies: { error?: string }[] = [];
   const scope = { onmessage: (_: object): void => {}, postMessage: (reply: object) => { replies.push(reply); } };
   vi.stubGlobal('self', scope);

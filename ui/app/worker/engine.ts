@@ -76,11 +76,13 @@ export class Engine {
     }
   }
 
-  /** Prepares for the first clicks, once. */
+  /** Prepares for the first clicks. */
   prepare(): void {
-    if (this.isPrepared || this.decoded === null || this.whole === null || this.merges === null) return;
+    if (this.decoded === null || this.whole === null || this.merges === null) return;
+    const { frames } = this.decoded;
+    if (this.named === null) this.merges.prepareByName(this.whole, frames.names);
+    if (!this.isPrepared) this.merges.prepareSandwich(this.whole, frames);
     this.isPrepared = true;
-    this.merges.prepare(this.whole, this.decoded.frames);
   }
 
   private top(root: number, attribute: boolean): Answers['top'] {
