@@ -37,7 +37,8 @@ export function sandwich(tree: Tree, names: string[], kinds: Uint8Array, isWante
     outermost.push(i);
     total += tree.sum[i];
   }
-  const [callers, callees] = [callersOf, calleesOf].map((expand) => new Merge(frame, names.length, share * total).columns(outermost, expand(tree)));
+  const merge = new Merge(frame, names.length, share * total);
+  const [callers, callees] = [callersOf, calleesOf].map((expand) => merge.columns(outermost, expand(tree)));
   return { name: names[frame], frame, total, self, paths: outermost.length, callers, callees, groups: groupsOf(tree, names, kinds, outermost) };
 }
 
@@ -168,7 +169,7 @@ class Merge {
     this.lower.push(node, of, group);
   }
 
-  /** The frames in preorder, siblings by descending total. */
+  /** The frames in preorder, siblings by descending total. Nothing of them is left for the next merge. */
   columns(roots: number[], expand: Expand): Columns {
     const [self, hidden, hiddenChildren, frame, depth]: number[][] = [[], [], [], [], []];
     const { nodes } = this;

@@ -98,7 +98,7 @@ effect(() => {
   drawn.value = null;
   if (of === null || fn === '') return;
   const isCurrent = (): boolean => shown.peek() === of && wanted.peek() === fn;
-  askWorker({ kind: 'sandwich', key: fn, width: mergeWidth(of.tree, innerWidth * devicePixelRatio, WIDTH_INITIAL) }).then(
+  askWorker({ kind: 'sandwich', key: fn, width: mergeWidth(of.tree, innerWidth * devicePixelRatio, screen.width * devicePixelRatio, WIDTH_INITIAL) }).then(
     (laid) => { if (isCurrent()) drawn.value = { laid, of, fn }; },
     (error) => { if (isCurrent()) sandwich.value = { laid: null, of, partly: false, problem: problemOf(error).detail }; },
   );

@@ -51,7 +51,9 @@ describe('callers and callees', () => {
 
   test('they are merged for the window only if the server merges them again, and never for a window without a width', () => {
     const undrawn = 8;
-    expect([[0, 640], [0, 0], [undrawn, 640.5], [undrawn, 5_000], [undrawn, 0]].map(([of, pixels]) => mergeWidth({ undrawn: of }, pixels, 3_840))).toEqual([3_840, 3_840, 641, 3_840, 3_840]);
+    const widths = [[0, 640], [0, 2_000.5], [0, 0], [undrawn, 640.5], [undrawn, 5_000], [undrawn, 0]].map(([of, pixels]) => mergeWidth({ undrawn: of }, pixels, 1_600, 3_840));
+    expect(widths).toEqual([1_600, 2_001, 1_600, 641, 3_840, 3_840]);
+    expect(mergeWidth({ undrawn: 0 }, 640, 5_120, 3_840)).toBe(3_840);
   });
 
   test('callees of several occurrences are merged at every level', () => {

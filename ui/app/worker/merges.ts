@@ -9,7 +9,7 @@ import { sandwich } from '../logic/sandwich';
 export { byName, filtered, prepareByName, reshape, sandwich };
 
 /** As for a narrow window. */
-const PREPARED_SHARE = 0.001;
+const PREPARED_SHARE = 0.002;
 
 /** Merges the callers and callees of the hottest and of the outermost function: browsers compile a merge while it first runs. */
 export function prepareSandwich(tree: Tree, { names, kinds }: Frames): void {
