@@ -47,8 +47,8 @@ const REQUESTS_MAX = 6;
 /** The script that starts the worker, of pages for which it is not one request too many. */
 const START = 'app/start.ts';
 
-/** What a page loads before it is drawn, compressed: 60 KiB. */
-const FIRST_BYTES_MAX = 61_440;
+/** What a page loads before it is drawn, compressed. */
+const FIRST_BYTES_MAX = 60_000;
 
 /**
  * Writes PAGE.html for each page: index.html with links to everything that the page needs, so that the browser requests all
@@ -120,11 +120,11 @@ function documents(): Plugin {
  * The beginning of every page, and modules without effects, which pages share. Browsers request only six files of a server at
  * once: this, the page's own part, the style, the worker, the data, and what the bundler adds.
  */
-const SHARED = /\/app\/main\.tsx|\/app\/api\/(query|problem|types|viewer)\.ts|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|byname|emptystate|pushexample|treerows|workers|heat|sourcelines|subsecond|axes|markers)[a-z]+\.ts|\/app\/logic\/files\/limits\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|address|latest)\.ts|\/app\/views\/(Lazy|Nav|keys|RefreshButton|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
+const SHARED = /\/app\/main\.tsx|\/app\/api\/(query|problem|types|viewer)\.ts|\/app\/render\/(?!svg)|\/app\/logic\/(?!export|byname|emptystate|pushexample|treerows|workers|heat|sourcelines|subsecond|axes|markers|ticks)[a-z]+\.ts|\/app\/logic\/files\/limits\.ts|\/app\/worker\/(client|matcher)|\/app\/state\/(resource|address|latest)\.ts|\/app\/views\/(Lazy|Nav|keys|RefreshButton|CopyButton|FilePicker|Menu|VirtualRows|dismiss|placed)\.tsx?$|\/node_modules\/|vite\/preload-helper/;
 /** What Explore does not begin with, and most other pages do. */
 const OTHERS = /\/app\/api\/(control|captures)\.ts|\/app\/views\/(FilterField|Waiting)\.tsx|\/app\/logic\/(members\/usage|compare\/urlstate|members\/flamelink)\.ts|\/app\/state\/operator\.ts/;
 /** What Explore begins with. */
-const EXPLORE = /\/app\/state\/(explore|queries|folding|zoom|detail|search|status|timeline|transforms|help|localfile|framemenu)\.ts$|\/app\/views\/(App|Header|Breadcrumb|Filters|FlamePane|LocalFile|Notices|StatusBar|Toolbar|TopTable|TransformBar|CopyLink)\.tsx?$/;
+const EXPLORE = /\/app\/state\/(explore|queries|folding|zoom|detail|search|status|timeline|transforms|help|framemenu)\.ts$|\/app\/views\/(App|Header|Breadcrumb|Filters|FlamePane|OpenButton|Notices|StatusBar|Toolbar|TopTable|TransformBar|CopyLink)\.tsx?$/;
 
 export default defineConfig({
   base: './',

@@ -7,7 +7,7 @@ export type Unit = 'nanoseconds' | 'bytes' | 'count' | (string & {});
 type Measure = { of: 'time' | 'size'; size: number } | { of: 'number' } | { of: 'noun' };
 
 const MINUTE = 60e9;
-const HOUR = 60 * MINUTE;
+export const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 const MEASURES = new Map<string, Measure>();
@@ -25,7 +25,7 @@ for (const [power, names] of [
 }
 for (const name of ['', 'count']) MEASURES.set(name, { of: 'number' });
 
-function measureOf(unit: Unit): Measure {
+export function measureOf(unit: Unit): Measure {
   const lower = unit.toLowerCase();
   // The s of ns is not a plural.
   const name = lower.endsWith('s') && lower.length > 2 ? lower.slice(0, -1) : lower;
@@ -42,15 +42,15 @@ export function convert(from: Unit, to: Unit): number | null {
 /** [first value shown in the unit, size of the unit, its symbol]. */
 type Step = readonly [number, number, string];
 
-const TIME: readonly Step[] = [
+export const TIME: readonly Step[] = [
   [0, 1, 'ns'], [1e3, 1e3, 'us'], [1e6, 1e6, 'ms'], [1e9, 1e9, 's'], [2 * MINUTE, MINUTE, 'min'], [2 * HOUR, HOUR, 'h'], [100 * HOUR, DAY, 'd'],
 ];
-const SIZE: readonly Step[] = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'].map((symbol, i) => [i === 0 ? 0 : 1000 * 1024 ** (i - 1), 1024 ** i, symbol]);
-const SCALE: readonly Step[] = [[0, 1e6, 'M'], [1e9, 1e9, 'G'], [1e12, 1e12, 'T'], [1e15, 1e15, 'P'], [1e18, 1e18, 'E']];
-const EXACT: Step = [0, 1, ''];
+export const SIZE: readonly Step[] = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'].map((symbol, i) => [i === 0 ? 0 : 1000 * 1024 ** (i - 1), 1024 ** i, symbol]);
+export const SCALE: readonly Step[] = [[0, 1e6, 'M'], [1e9, 1e9, 'G'], [1e12, 1e12, 'T'], [1e15, 1e15, 'P'], [1e18, 1e18, 'E']];
+export const EXACT: Step = [0, 1, ''];
 
 /** Rounds half away from zero, with thousands separators. */
-function rounded(value: number, decimals: number): string {
+export function rounded(value: number, decimals: number): string {
   const power = 10 ** decimals;
   const size = Math.floor(Math.abs(value) * power + 0.5) / power;
   const [integer, fraction] = size.toFixed(decimals).split('.');
@@ -66,7 +66,7 @@ function digits(value: number): string {
 }
 
 /** The largest unit whose first value is reached after rounding to three digits. */
-function stepOf(value: number, steps: readonly Step[]): Step {
+export function stepOf(value: number, steps: readonly Step[]): Step {
   return steps.findLast(([from]) => Math.abs(value) >= from * 0.9995) ?? steps[0];
 }
 
@@ -100,54 +100,8 @@ export function formatValue(value: number, unit: Unit): string {
   }
 }
 
-/** Values as the labels of an axis: all in one unit, with as many decimals as they need. */
-export function formatTicks(values: number[], unit: Unit): string[] {
-  const measure = measureOf(unit);
-  const base = measure.of === 'time' || measure.of === 'size' ? measure.size : 1;
-  const steps = { time: TIME, size: SIZE, number: [EXACT, ...SCALE], noun: [EXACT, ...SCALE] }[measure.of];
-  const largest = values.reduce((most, v) => Math.max(most, Math.abs(v)), 0) * base;
-  const isCount = measure.of === 'number' || measure.of === 'noun';
-  const fitting = isCount && largest < 1e6 ? EXACT : stepOf(largest, isCount ? SCALE : steps);
-  // 20 s are 0.333 min: such ticks are shown in the unit below.
-  const candidates = steps.slice(0, steps.indexOf(fitting) + 1).reverse();
-  const [, size, symbol] = candidates.find((step) => decimalsOf(values, base / step[1]) <= 2) ?? fitting;
-  const decimals = decimalsOf(values, base / size);
-  return values.map((v) => {
-    const noun = measure.of === 'noun' ? inflected(unit, symbol === '' ? v : 0) : '';
-    return [rounded((v * base) / size, decimals), symbol, noun].filter((text) => text !== '').join(' ');
-  });
-}
-
-/** The number of decimals that the scaled values need, at most 3. */
-function decimalsOf(values: number[], scale: number): number {
-  const isExact = (value: number, decimals: number): boolean =>
-    Math.abs(value - Number(value.toFixed(decimals))) <= 1e-6 * Math.abs(value);
-  return [0, 1, 2].find((decimals) => values.every((v) => isExact(v * scale, decimals))) ?? 3;
-}
-
-/** Round distances between ticks, in the unit: powers of two for sizes, minutes and hours for time. */
-export function tickSteps(unit: Unit): number[] {
-  const decimal = (from: number, until: number): number[] => {
-    const steps = [];
-    for (let p = from; p <= until; p *= 10) steps.push(p, 2 * p, 5 * p);
-    return steps;
-  };
-  const measure = measureOf(unit);
-  switch (measure.of) {
-    case 'size':
-      return Array.from({ length: 63 }, (_, i) => 2 ** i / measure.size);
-    case 'time': {
-      const seconds = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800].map((s) => s * 1e9);
-      const steps = [...decimal(1, 1e8), ...seconds, ...decimal(1, 1e6).map((h) => h * HOUR)];
-      return steps.map((step) => step / measure.size);
-    }
-    default:
-      return decimal(1e-3, 1e18);
-  }
-}
-
 /** A unit as a noun in the number of the value. Symbols such as `MHz` and `ops/s` are not inflected. */
-function inflected(unit: Unit, value: number): string {
+export function inflected(unit: Unit, value: number): string {
   if (!/^(?=.*[aeiou])[a-z]+$/.test(unit) || ['hertz', 'percent', 'series'].includes(unit)) return unit;
   const one = singular(unit);
   return Math.abs(value) === 1 ? one : plural(one);

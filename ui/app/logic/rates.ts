@@ -2,7 +2,7 @@
 // the average of a level such as live heap.
 
 import type { Aggregation } from './decode';
-import { type Unit, formatTicks, formatValue, tickSteps } from './format';
+import { type Unit, formatValue } from './format';
 
 /** How a value per second is written. */
 export interface RateScale {
@@ -30,14 +30,4 @@ export function formatRate(perSecond: number, scale: RateScale): string {
   // Two decimals would show a hundredth of a core as 0.
   const isSmall = scale.factor !== 1 && value > 0 && value < 0.0995;
   return isSmall ? `${Number(value.toPrecision(2))} ${scale.unit}` : formatValue(value, scale.unit) + scale.suffix;
-}
-
-export function formatRateTicks(perSecond: number[], scale: RateScale): string[] {
-  // The axis has one noun, in its title.
-  return formatTicks(perSecond.map((v) => v * scale.factor), scale.factor === 1 ? scale.unit : 'count').map((text) => text + scale.suffix);
-}
-
-/** Distances between ticks, in the profile's unit per second. */
-export function rateTickSteps({ unit, factor }: RateScale): number[] {
-  return tickSteps(unit).map((step) => step / factor);
 }

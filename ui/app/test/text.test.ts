@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { problemFrom, problemText } from '../api/problem';
-import { counted, formatDuration, formatRange, formatShare, formatTicks, formatValue, tickSteps } from '../logic/format';
+import { counted, formatDuration, formatRange, formatShare, formatValue } from '../logic/format';
+import { formatTicks, tickSteps } from '../logic/ticks';
 import { shorten, visible } from '../logic/names';
 import { isRuntime, packageOf } from '../logic/packages';
 import { typeLabel } from '../logic/profiletypes';

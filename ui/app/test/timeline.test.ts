@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { SeriesAnswer } from '../api/types';
 import { finestFor, widthFor } from '../logic/buckets';
-import { formatRate, formatRateTicks, rateScale } from '../logic/rates';
+import { formatRate, rateScale } from '../logic/rates';
+import { formatRateTicks } from '../logic/ticks';
 import { shape, stackedTops, valueWithin } from '../logic/timeline';
 
 describe('timeline', () => {

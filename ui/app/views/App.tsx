@@ -11,7 +11,6 @@ import { FlamePane } from './FlamePane';
 import { Header } from './Header';
 import { usePageKeys } from './keys';
 import { Lazy } from './Lazy';
-import { DropTarget } from './LocalFile';
 import { Notices } from './Notices';
 import { StatusBar } from './StatusBar';
 import { Toolbar } from './Toolbar';
@@ -20,6 +19,7 @@ import { TransformBar } from './TransformBar';
 
 // The flame graph is drawn first.
 const loadTimeline = () => import('./Timeline').then(({ Timeline }) => Timeline);
+const loadDrop = () => import('./LocalFile').then(({ DropTarget }) => DropTarget);
 const loadMenu = () => import('./FrameMenu').then(({ FrameMenu }) => FrameMenu);
 const loadSandwich = () => import('./SandwichPane').then(({ SandwichPane }) => SandwichPane);
 
@@ -56,7 +56,7 @@ export function App() {
       <main class="explore">
         <h1 class="visually-hidden">{local.value !== null ? `Profile of the file ${local.value.name}` : name === null ? 'Explore profiles' : `${typeLabel(type)} of ${name}`}</h1>
         {local.value === null && <Filters />}
-        <DropTarget />
+        {othersMayLoad.value && <Lazy key="drop" load={loadDrop} isQuiet />}
         {local.value === null && <Notices />}
         <Body view={view} search={search} />
       </main>

@@ -2,7 +2,7 @@ import { useRef, useState } from 'preact/hooks';
 import { type Matcher, filtersOf, formatMatcher, parseSelector } from '../logic/selector';
 import { useDismiss } from './dismiss';
 import { Lazy } from './Lazy';
-import { OpenButton } from './LocalFile';
+import { OpenButton } from './OpenButton';
 import { selector, state, update } from '../state/explore';
 
 const loadForm = () => import('./FilterForm').then(({ FilterForm }) => FilterForm);

@@ -7,7 +7,6 @@ import { filterable, withService } from '../logic/selector';
 import { ofSpans } from '../logic/tracelink';
 import { LIVE } from '../logic/urlstate';
 import { useDismiss } from './dismiss';
-import { FileBar } from './LocalFile';
 import { Lazy } from './Lazy';
 import { Nav } from './Nav';
 import { RefreshButton } from './RefreshButton';
@@ -15,11 +14,13 @@ import { adaptType, effective, grouping, labelNames, services, types } from '../
 import { busy } from '../state/status';
 import { NODES_INITIAL, local, maxNodes, now, refresh, service, setRange, state, update } from '../state/explore';
 
+const loadFile = () => import('./LocalFile').then(({ FileBar }) => FileBar);
+
 export function Header() {
   return (
     <header class="bar">
       <Nav page="explore" />
-      {local.value !== null ? <FileBar /> : <ServerPickers />}
+      {local.value !== null ? <Lazy key="file" load={loadFile} isQuiet /> : <ServerPickers />}
     </header>
   );
 }

@@ -2,12 +2,9 @@ import { signal } from '@preact/signals';
 import { FORMATS } from '../logic/files/limits';
 import { cutName } from '../logic/names';
 import { local } from '../state/explore';
-import { FilePicker, KindPicker, useFileDrop } from './FilePicker';
+import { KindPicker, useFileDrop } from './FileDrop';
+import { OpenButton } from './OpenButton';
 import { chooseKind, closeFile, fileProblem, openFile, opening } from '../state/localfile';
-
-export function OpenButton() {
-  return <FilePicker id="open-file" inputId="file" title={`Open a profile from this computer: ${FORMATS}. It is not uploaded.`} open={(file) => void openFile(file)} />;
-}
 
 /** The open file, in place of service, type and range. */
 export function FileBar() {

@@ -4,7 +4,8 @@
 import { timeLabels, timeTicks, valueTicks } from '../logic/axes';
 import { formatDuration } from '../logic/format';
 import type { Span } from '../logic/range';
-import { type RateScale, formatRateTicks, rateTickSteps } from '../logic/rates';
+import type { RateScale } from '../logic/rates';
+import { formatRateTicks, rateTickSteps } from '../logic/ticks';
 import { type Group, MARK_SIGNS } from '../logic/markers';
 import { type PlotLine, stackedTops } from '../logic/timeline';
 

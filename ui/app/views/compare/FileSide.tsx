@@ -2,7 +2,8 @@ import { signal } from '@preact/signals';
 import type { SideName } from '../../logic/compare/sides';
 import { FORMATS } from '../../logic/files/limits';
 import { cutName } from '../../logic/names';
-import { FilePicker, KindPicker, useFileDrop } from '../FilePicker';
+import { KindPicker, useFileDrop } from '../FileDrop';
+import { FilePicker } from '../FilePicker';
 import { chooseSide, closeSide, files, openSide } from '../../state/comparefiles';
 
 const SIDE_TITLES: Record<SideName, string> = { now: 'Compared', base: 'Base' };
