@@ -107,11 +107,38 @@ export const fixtureSource = [
       };
       for (const width of [1440, 1024, 480]) {
         const page = await profile(',lod="true"', width);
-        assert.match(await page.locator('#own-undrawn').innerText(), /^The share of a function can be up to \d[\d.]*% of the whole larger/);
+        assert.match(await page.locator('#own-undrawn').innerText(), /^Frames with \d[\d.]*% of the whole are not drawn/);
         await shot(page, `own-undrawn-${width}`);
         await page.context().close();
       }
       assert.equal(await (await profile('', 1440)).locator('#own-undrawn').count(), 0, 'all frames are there');
+    } finally {
+      own.server.close();
+    }
+  }],
+
+  ['the table of only my code is that of all frames, drawn or not', async (browser) => {
+    const began = Date.now();
+    const own = await serve({ now: () => began });
+    try {
+      const table = async (max) => {
+        const { page, faults } = await open(browser, 'about:blank', { width: 1440 });
+        await page.route('**/flamegraph?*', (route) => route.continue({ url: route.request().url().replace(/max_nodes=\d+/, `max_nodes=${max}`) }));
+        await page.goto(own.url + explore({ t: 'mine', from: String(began - 36e5), until: String(began) }));
+        await page.locator('.tfoot', { hasText: 'of your own code' }).waitFor();
+        await drawn(page);
+        const rows = await page.locator('.tr').allInnerTexts();
+        const isCut = await page.locator('#own-undrawn').count();
+        if (max === 40) await shot(page, 'own-table');
+        assert.deepEqual(faults, []);
+        await page.context().close();
+        return { rows, isCut };
+      };
+      const [whole, cut] = [await table(1_000_000), await table(40)];
+      assert.deepEqual([whole.isCut, cut.isCut], [0, 1]);
+      assert.ok(whole.rows.length > 3);
+      for (const row of whole.rows) assert.match(row, /davy_(archive|control|profile)::/);
+      assert.deepEqual(cut.rows, whole.rows);
     } finally {
       own.server.close();
     }

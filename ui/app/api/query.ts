@@ -23,6 +23,7 @@ export interface Query {
   focus?: string;
   ignore?: string;
   hide?: string;
+  show?: string;
   against?: string;
   /** The function whose merged callers or callees are wanted. */
   function?: string;

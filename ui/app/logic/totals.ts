@@ -33,9 +33,9 @@ export function stacklessReason(type: string): string {
     : 'Values that the profiler reported without a stack; no function is known for them, so they are not in the table';
 }
 
-/** How much larger the share of a function of one's own code can be, since undrawn frames can belong to it; empty if it is exact. */
+/** How much of one's own code the flame graph can lack, since undrawn frames can belong to it; empty if it is exact. */
 export function undrawnOwn({ undrawn, sum }: Pick<Tree, 'undrawn' | 'sum'>): string {
-  return undrawn > 0 ? `The share of a function can be up to ${formatShare(undrawn, sum[0])} of the whole larger: that much is in frames that are not drawn.` : '';
+  return undrawn > 0 ? `Frames with ${formatShare(undrawn, sum[0])} of the whole are not drawn. The table counts your code in them, the flame graph does not.` : '';
 }
 
 /** Sentences about the values that no frame shows. */

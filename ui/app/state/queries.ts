@@ -244,10 +244,14 @@ export const attributes = computed(() => hasAllocators(state.value.type) && !sta
 /** The number of functions requested for the table: those with the largest self values. */
 export const TABLE_ROWS = 5_000;
 export const topQuery = computed<api.Query | null>(() =>
-  graphQuery.value && { ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '', ownNow.value) },
+  graphQuery.value && {
+    ...graphQuery.value, limit: TABLE_ROWS, ...filtersOf(state.value.transforms, attributes.value ? ALLOCATORS : '', ownNow.value),
+    // The server has the frames that are not drawn.
+    ...(ownNow.value === null ? {} : { show: ownNow.value }),
+  },
 );
 export const top = resource(
-  () => keyOf(state.value.view !== 'flame' && state.value.view !== 'tree' ? topQuery.value : null),
+  () => keyOf(state.value.view !== 'flame' && state.value.view !== 'tree' && !(isMine.value && rules.value === null) ? topQuery.value : null),
   async (key, signal) => withVisibleNames(await api.top(queryOf(key), signal)),
 );
 

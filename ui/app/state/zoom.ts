@@ -8,7 +8,7 @@ import { type NodeId, ROOT } from '../logic/units';
 import { findPath, findShort, pathOf, shortPath } from '../logic/zoompath';
 import { local, state, update } from './explore';
 import { foldOrUnfold } from './folding';
-import { askWorker, attributes, ownNow, shown } from './queries';
+import { askWorker, attributes, shown } from './queries';
 
 const zoomKey = computed(() => JSON.stringify(state.value.zoom));
 
@@ -65,7 +65,7 @@ effect(() => {
   const loaded = shown.value;
   const root = zoomNode.value;
   const request = ++requests;
-  if (loaded === null || (root === ROOT && local.value === null && ownNow.value === null) || state.value.view === 'flame') {
+  if (loaded === null || (root === ROOT && local.value === null) || state.value.view === 'flame') {
     zoomedTop.value = null;
     return;
   }

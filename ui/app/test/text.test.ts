@@ -178,7 +178,7 @@ describe('names', () => {
 
 test('the share of own code is exact, or it is said how much larger it can be', () => {
   expect(undrawnOwn({ undrawn: 0, sum: Float64Array.of(80) })).toBe('');
-  expect(undrawnOwn({ undrawn: 10, sum: Float64Array.of(80) })).toMatch(/up to 12\.5% of the whole larger/);
+  expect(undrawnOwn({ undrawn: 10, sum: Float64Array.of(80) })).toMatch(/^Frames with 12\.5% of the whole are not drawn/);
 });
 
 describe('visible names', () => {

@@ -26,13 +26,14 @@ export function TopTable() {
   const zoom = zoomNode.value;
   const isLocal = local.value !== null;
   const isOwn = ownNow.value !== null;
-  const within = (zoom !== ROOT || isLocal || isOwn) && zoomedTop.value !== null && loaded !== null;
-  const rows = within ? zoomedTop.value! : isLocal || isOwn ? undefined : data?.functions;
+  const within = (zoom !== ROOT || isLocal) && zoomedTop.value !== null && loaded !== null;
+  // Until the table of the own code arrives, the last one is of all code.
+  const rows = within ? zoomedTop.value! : isLocal || (isOwn && loading) ? undefined : data?.functions;
   const cut = !within && (rows?.length ?? 0) >= TABLE_ROWS;
-  const total = within ? loaded.tree.sum[zoom] : (data?.total ?? 0);
+  const total = within ? loaded.tree.sum[zoom] : isOwn ? (loaded?.tree.sum[0] ?? 0) : (data?.total ?? 0);
   const unit = (within ? loaded.meta.unit : data?.unit) ?? loaded?.meta.unit ?? '';
   const text = state.value.search;
-  const remainder = useMemo(() => (within || loaded === null ? 0 : stacklessValue(loaded.tree, loaded.frames.kinds)), [loaded, within]);
+  const remainder = useMemo(() => (within || isOwn || loaded === null ? 0 : stacklessValue(loaded.tree, loaded.frames.kinds)), [loaded, within, isOwn]);
   const stackless = withoutStack(remainder, unit);
   useEffect(() => matchRows(rows ?? NONE, text), [rows, text]);
   const hits = tableHits.value;
@@ -57,7 +58,8 @@ export function TopTable() {
         {rows !== undefined && (
           <>
             {text !== '' && `${formatCount(listed.length)} of `}{cut && 'the '}{counted(rows.length, 'function')}{cut && ' with the largest self values'}
-            {within && (zoom !== ROOT || isOwn) && <span title="Computed from the drawn frames">{isOwn && ' of your own code'}{zoom !== ROOT && ' in the zoomed frame'}{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
+            {isOwn && ' of your own code'}
+            {within && zoom !== ROOT && <span title="Computed from the drawn frames"> in the zoomed frame{loaded.tree.hidden[zoom] > 0 || hiddenBelow(zoom) ? ', drawn frames only' : ''}</span>}
             {stackless !== '' && <span id="stackless" title={loaded === null ? '' : stacklessReason(loaded.meta.type)}> · {stackless} ({formatShare(remainder, total)})</span>}
             {hasAllocators(state.value.type) && (
               <label class="attribute" title="Values of frames such as malloc, alloc and Vec::push count for the function that called them">

@@ -29,7 +29,7 @@ export function TransformBar() {
           })}
           <button type="button" class="ghost" id="clear-transforms" onClick={() => update({ transforms: [] })}>Clear</button>
           <span class="quiet">{isOwn ? 'Percentages are of the whole. Other code counts for the caller that is yours, or for the root.' : 'Percentages are of what is shown.'}</span>
-          {atMost !== '' && <span class="quiet" id="own-undrawn" title="Frames of less than half a pixel were left out before your code was looked for. Zoom in or filter to count them">{atMost}</span>}
+          {atMost !== '' && <span class="quiet" id="own-undrawn" title="Frames of less than half a pixel were left out before your code was looked for. Zoom in or filter to draw them">{atMost}</span>}
           {isGuessed && <span class="quiet" id="no-own">Standard libraries, dependencies and runtimes are hidden. To say which code is yours, set <code>own</code> of a rule in <code>[[viewer.services]]</code>.</span>}
         </div>
       )}
