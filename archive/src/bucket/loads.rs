@@ -17,8 +17,8 @@ pub(super) struct Loads(Mutex<FxHashMap<String, WeakShared<Load>>>);
 
 impl Loads {
     /// The read of this key that is in progress, or `load`. All who wait for it get its result, an error included. Each of
-    /// them drives it, so that none waits for another one that is not polled: a scan does not poll the parts that it reads
-    /// ahead while it reads more of the one before. It is cancelled when nobody waits for it.
+    /// them drives it, so that none waits for another one that is not polled: a scan stops polling the parts that it reads
+    /// ahead when it has enough of them. It is cancelled when nobody waits for it.
     pub(super) fn join(&self, key: &str, load: impl FnOnce() -> Load) -> Shared<Load> {
         let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(load) = loads.get(key).and_then(WeakShared::upgrade) {

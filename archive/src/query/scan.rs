@@ -19,7 +19,7 @@ mod part;
 pub(super) mod report;
 mod unread;
 
-use ahead::Ahead;
+use ahead::ReadAhead;
 use load::{Loaded, Loader};
 pub(super) use opened::Opened;
 use part::{BlockRef, Part};
@@ -283,7 +283,7 @@ impl<'a> Scan<'a> {
             let mut gone = 0;
             let parts = self.parts(hour, &listing, &selection, &mut gone).await;
             let loader = Loader::new(&self.query.bucket, self.ask);
-            let mut all = Ahead::of(loader.load_all::<V>(hour, parts));
+            let mut all = ReadAhead::of(loader.load_all::<V>(hour, parts));
             while let Some(loaded) = all.next().await {
                 let shown;
                 (visitor, shown) = all.during(self.group(loaded, visitor)).await?;

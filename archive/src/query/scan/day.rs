@@ -1,6 +1,6 @@
 //! The parts of a scan that are read from day blocks.
 
-use super::ahead::Ahead;
+use super::ahead::ReadAhead;
 use super::load::Loader;
 use super::part::BlockRef;
 use super::unread::Unread;
@@ -92,7 +92,7 @@ impl Scan<'_> {
                 ask.may_select(&of.services)
             });
         let loader = Loader::new(&self.query.bucket, ask);
-        let mut all = Ahead::of(loader.load_all::<V>(day.first(), parts));
+        let mut all = ReadAhead::of(loader.load_all::<V>(day.first(), parts));
         while let Some(loaded) = all.next().await {
             let shown;
             (visitor, shown) = all.during(self.group(loaded, visitor)).await?;

@@ -1,6 +1,6 @@
 //! The parts of a scan that are read from month blocks.
 
-use super::ahead::Ahead;
+use super::ahead::ReadAhead;
 use super::load::Loader;
 use super::part::BlockRef;
 use super::unread::Unread;
@@ -38,7 +38,7 @@ impl Scan<'_> {
         let any = crate::key::Hour(0);
         // The groups of all months together, so that several are read at once. Each gives one result.
         let loaded = Loader::new(bucket, ask).load_all::<V>(any, parts);
-        let mut all = Ahead::of(loaded.zip(futures_util::stream::iter(months)));
+        let mut all = ReadAhead::of(loaded.zip(futures_util::stream::iter(months)));
         while let Some((loaded, month)) = all.next().await {
             if unread.contains(&month) {
                 continue;

@@ -225,8 +225,10 @@ impl Part {
         let tables = self.stack_tables(bucket, tenant).await?;
         let decode_stacks = move || {
             let read = Dictionary::read(&tables)?;
-            // Here, because parts are decoded beside each other and merged one after another.
-            read.by_function();
+            // Here, because parts are decoded in parallel and merged one after another. Names that are found later change it.
+            if read.unnamed().is_empty() {
+                read.by_function();
+            }
             Ok(read)
         };
         let read = decode(decode_stacks).await?;
