@@ -50,7 +50,7 @@ impl Selector {
                 text.len()
             ));
         }
-        // What is left is always the end of the text, so that its length tells the column.
+        // `rest` is always a suffix of `text`, so its length gives the column.
         let text = text.trim_end();
         let mut rest = text.trim_start();
         let wrong = |rest: &str, what: &str| {

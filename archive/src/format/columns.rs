@@ -41,7 +41,7 @@ pub enum Layout {
     Dictionary64,
     /// UTF-8 with a dictionary.
     Text,
-    /// UTF-8 without what a text shares with the one before, for texts of which few are equal.
+    /// Prefix-compressed UTF-8 without a dictionary, for texts of which few are equal.
     Distinct,
     /// Ascending 64-bit integers, delta encoded, with the minimum and maximum of each row group.
     Sorted64,

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 /// Decodes the numbers at the start of `bytes`, of which there must be `count`, and returns the bytes after them.
 pub(super) fn lengths(mut bytes: &[u8], count: usize) -> Result<(Vec<u32>, &[u8])> {
-    let corrupt = || Error::corrupt("invalid lengths of texts");
+    let corrupt = || Error::corrupt("invalid text lengths");
     let bytes = &mut bytes;
     let (block, parts) = (varint(bytes)? as usize, varint(bytes)? as usize);
     let (total, first) = (varint(bytes)? as usize, zigzag(varint(bytes)?));

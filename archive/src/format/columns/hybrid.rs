@@ -9,7 +9,10 @@ pub(super) fn runs(
     count: usize,
     mut show: impl FnMut(u32, usize) -> Result<()>,
 ) -> Result<()> {
-    let corrupt = || Error::corrupt("invalid numbers of texts");
+    let corrupt = || Error::corrupt("invalid dictionary indices of texts");
+    if width > 32 {
+        return Err(corrupt());
+    }
     let mut left = count;
     while left > 0 {
         let header = varint(&mut bytes)?;
@@ -18,7 +21,9 @@ pub(super) fn runs(
             let size = usize::from(width.div_ceil(8));
             let (value, rest) = bytes.split_at_checked(size).ok_or_else(corrupt)?;
             bytes = rest;
-            let number = unpack(value, width, 1).and_then(|mut of| of.next());
+            // All bits of the bytes count, of which the number may not fill the last one.
+            let number = unpack(value, width.next_multiple_of(8), 1).and_then(|mut of| of.next());
+            let number = number.filter(|number| u64::from(*number) >> width == 0);
             let length = length.min(left);
             if length == 0 {
                 return Err(corrupt());

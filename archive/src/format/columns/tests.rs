@@ -209,3 +209,53 @@ fn damaged_pages_of_texts_are_refused_or_have_as_many_texts_as_they_state() {
     }
     assert!(refused > 1_000 && read > 1_000, "{refused} {read}");
 }
+
+#[test]
+fn dictionary_must_be_the_first_page_and_its_indices_must_fit_their_width() {
+    let dictionary = Page::DictionaryPage {
+        buf: Bytes::from_static(b"\x01\0\0\0a\x01\0\0\0b"),
+        num_values: 2,
+        encoding: Encoding::PLAIN,
+        is_sorted: false,
+    };
+    let data = |bytes: &'static [u8]| Page::DataPage {
+        buf: Bytes::from_static(bytes),
+        num_values: 2,
+        encoding: Encoding::RLE_DICTIONARY,
+        def_level_encoding: Encoding::RLE,
+        rep_level_encoding: Encoding::RLE,
+        statistics: None,
+    };
+    let read = |pages: &[&Page]| {
+        let mut texts = TextPages::of(2);
+        pages.iter().try_for_each(|page| texts.page(page))?;
+        let texts = texts.finish()?;
+        Ok::<_, Error>([0, 1].map(|row| texts.get(row).map(str::to_owned).expect("a text")))
+    };
+    // Runs of one bit: twice the second text; then the same as packed bits.
+    let run = data(&[1, 4, 1]);
+    assert_eq!(read(&[&dictionary, &run]).expect("texts"), ["b", "b"]);
+    let packed = data(&[1, 3, 0b10]);
+    assert_eq!(read(&[&dictionary, &packed]).expect("texts"), ["a", "b"]);
+    for pages in [
+        vec![&dictionary, &dictionary, &run],
+        vec![&dictionary, &run, &dictionary, &run],
+        vec![&run],
+        vec![&dictionary],
+        vec![&dictionary, &run, &run],
+    ] {
+        assert!(read(&pages).expect_err("damaged").is_damage);
+    }
+    // Two bits of one; an index outside of the dictionary; a width above 32 bits; an empty run.
+    for bytes in [
+        &[1, 4, 2][..],
+        &[2, 4, 2],
+        &[255, 4, 1],
+        &[1, 0, 1],
+        &[1, 1, 1],
+        &[],
+    ] {
+        let error = read(&[&dictionary, &data(bytes)]).expect_err("damaged");
+        assert!(error.is_damage, "{bytes:?}");
+    }
+}

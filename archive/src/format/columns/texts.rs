@@ -94,7 +94,7 @@ impl TextPages {
         Self {
             all: Vec::new(),
             dictionary: Vec::new(),
-            // A damaged footer can claim any number of rows, so the allocation is bounded.
+            // A damaged footer can claim any number of rows, so the first allocation is bounded.
             rows: Vec::with_capacity(count.min(1 << 20)),
             count,
         }
@@ -104,6 +104,9 @@ impl TextPages {
     pub(super) fn page(&mut self, page: &Page) -> Result<()> {
         let (bytes, encoding) = match page {
             Page::DictionaryPage { buf, .. } => {
+                if !self.rows.is_empty() || !self.dictionary.is_empty() {
+                    return Err(Error::corrupt("a dictionary that is not the first page"));
+                }
                 self.plain(buf, page.num_values() as usize)?;
                 self.dictionary = std::mem::take(&mut self.rows);
                 return Ok(());
@@ -172,7 +175,7 @@ impl TextPages {
         Ok(())
     }
 
-    /// Texts without what they share with the one before.
+    /// Prefix-compressed texts.
     fn prefixed(&mut self, bytes: &[u8], count: usize) -> Result<()> {
         let (prefixes, bytes) = lengths(bytes, count)?;
         let (rests, mut bytes) = lengths(bytes, count)?;

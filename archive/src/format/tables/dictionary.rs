@@ -224,7 +224,7 @@ impl Dictionary {
         self.frames.len()
     }
 
-    /// Its nodes by function.
+    /// Its nodes by function, and the digests of its functions.
     pub fn by_function(&self) -> &ByFunction {
         self.by_function.get_or_init(|| {
             let digest = |at: usize| self.function(at).ok()?.named_digest();
@@ -400,7 +400,7 @@ impl TreeFrames<'_> {
 }
 
 impl BatchFrames<'_> {
-    /// The indices of frames in `batch`, which must be the same in every call.
+    /// The indices of frames in `batch`, which must be the same in every call. No call may follow an error.
     pub fn all(&mut self, frames: &[u32], batch: &mut Batch) -> Result<Vec<u32>> {
         let (mut functions, mut used) = (Vec::new(), Vec::new());
         let mut all = Vec::with_capacity(frames.len());

@@ -161,7 +161,7 @@ impl Preorder {
     /// Merges trees whose frames have the same numbers. Takes time in proportion to the nodes of all trees, and
     /// memory in proportion to those of the result.
     pub fn merge(trees: &[Self]) -> Self {
-        // At most this many. What is not used of it takes addresses only.
+        // At most this many. Unused capacity is only reserved address space.
         let all = trees.iter().map(Self::len).sum();
         let mut out = Self {
             frames: Vec::with_capacity(all),
