@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+/// Elapsed time, and CPU time.
+type Timing = (Duration, Duration);
+
 const RUNS: usize = 7;
 const SAMPLES: usize = 100_000;
 const FUNCTIONS: u64 = 20_000;
@@ -165,8 +168,8 @@ async fn main() {
     for _ in 0..RUNS {
         let archive = Archive::new(options.clone(), &prometheus::Registry::new()).expect("fresh");
         let router = archive.query_router();
-        let mut run = Vec::new();
-        for width in [1_600, 1_599] {
+        let mut run: [Timing; 2] = Default::default();
+        for (timing, width) in run.iter_mut().zip([1_600, 1_599]) {
             let (wall, used) = (clock.monotonic(), cpu());
             let path = format!(
                 "/api/v1/profiles/flamegraph?type=process_cpu:cpu:nanoseconds:cpu:nanoseconds&selector=%7Bservice_name%3D%22big%22%7D&from={}&until={}&width={width}&max_nodes=20000",
@@ -181,23 +184,23 @@ async fn main() {
             let body = body.expect("a body");
             assert!(status.is_success(), "{}", String::from_utf8_lossy(&body));
             size = body.len();
-            run.push((
+            *timing = (
                 clock.monotonic().saturating_sub(wall),
                 cpu().saturating_sub(used),
-            ));
+            );
         }
         runs.push(run);
     }
-    let median = |of: &dyn Fn(&Vec<(Duration, Duration)>) -> Duration| {
+    let median = |of: fn(&[Timing; 2]) -> Duration| {
         let mut all: Vec<Duration> = runs.iter().map(of).collect();
         all.sort_unstable();
         all[RUNS / 2].as_secs_f64() * 1e3
     };
     println!(
         "{nodes} nodes in {parts} parts: first {:.0} ms, CPU {:.0} ms; again {:.0} ms; {} KiB",
-        median(&|run| run[0].0),
-        median(&|run| run[0].1),
-        median(&|run| run[1].0),
+        median(|run| run[0].0),
+        median(|run| run[0].1),
+        median(|run| run[1].0),
         size >> 10,
     );
 }

@@ -430,16 +430,15 @@ impl<'a> Merge<'a> {
                 Grain::Function => self.texts.function_key(frame, tree)?,
                 Grain::Location => None,
             };
-            self.frames[frame] = match key.and_then(|key| functions.get(&key)) {
-                Some(known) => known - 1,
-                None => {
-                    let taken = self.texts.frame(frame, tree)?;
-                    let taken = tree.frame_at(taken, self.grain);
-                    if let Some(key) = key {
-                        functions.find_or_insert(key, taken + 1);
-                    }
-                    taken
+            self.frames[frame] = if let Some(known) = key.and_then(|key| functions.get(&key)) {
+                known - 1
+            } else {
+                let taken = self.texts.frame(frame, tree)?;
+                let taken = tree.frame_at(taken, self.grain);
+                if let Some(key) = key {
+                    functions.find_or_insert(key, taken + 1);
                 }
+                taken
             };
         }
         Ok(self.frames[frame])

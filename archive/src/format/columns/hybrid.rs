@@ -63,14 +63,11 @@ pub(super) fn unpack(
     Some((0..count).map(move |at| {
         let bit = at * usize::from(width);
         let from = &bytes[bit / 8..];
-        let word = match from.first_chunk::<8>() {
-            Some(word) => *word,
-            None => {
-                let mut word = [0; 8];
-                word[..from.len()].copy_from_slice(from);
-                word
-            }
-        };
+        let word = from.first_chunk::<8>().copied().unwrap_or_else(|| {
+            let mut word = [0; 8];
+            word[..from.len()].copy_from_slice(from);
+            word
+        });
         (u64::from_le_bytes(word) >> (bit % 8) & mask) as u32
     }))
 }

@@ -3,7 +3,7 @@
 use futures_util::stream::{Fuse, Stream, StreamExt};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Number of items that are kept until they are wanted.
@@ -32,9 +32,13 @@ impl<S: Stream> ReadAhead<S> {
     }
 
     /// Awaits `work`, and reads the next items meanwhile.
-    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|context: &mut Context<'_>| {
+    pub(super) fn during<'a, T>(
+        &'a mut self,
+        work: impl Future<Output = T> + 'a,
+    ) -> impl Future<Output = T> + 'a {
+        // Boxed, because it is a large future.
+        let mut work = Box::pin(work);
+        poll_fn(move |context: &mut Context<'_>| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(done);
             }
@@ -45,7 +49,6 @@ impl<S: Stream> ReadAhead<S> {
             }
             Poll::Pending
         })
-        .await
     }
 }
 
