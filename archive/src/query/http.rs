@@ -412,8 +412,8 @@ impl Call {
             .await?;
         let nodes = self.parameters.number("max_nodes", NODES, NODES_MAX)?;
         one_type(&ask)?;
-        let merged = self.merged(&ask).await?;
-        let base = self.merged(&base_ask).await?;
+        let both = futures_util::future::try_join(self.merged(&ask), self.merged(&base_ask));
+        let (merged, base) = both.await?;
         let cost = cost::json(&self.usage);
         blocking("render a diff", move || {
             let mut meta = Self::meta(&ask, &merged);

@@ -155,6 +155,17 @@ impl StackTree {
         })
     }
 
+    /// Whether the nodes below each one follow it at once, as in a tree that was merged.
+    pub(crate) fn is_preorder(&self) -> bool {
+        let mut path: Vec<u32> = vec![0];
+        (0..).zip(&self.parents).skip(1).all(|(node, parent)| {
+            while path.pop_if(|last| *last != *parent).is_some() {}
+            let is_open = !path.is_empty();
+            path.push(node);
+            is_open
+        })
+    }
+
     /// Replaces the value of each node, by id, which must not be negative, by the closest number to the sum over its subtree
     /// that 64 bits hold.
     pub(crate) fn add_up_magnitudes(&self, values: &mut [i64]) {
@@ -189,6 +200,20 @@ mod tests {
         let d = tree.push(c, 1);
         assert_eq!([tree.child(c, 1), tree.child(c, 2)], [d, NodeId(d.0 + 1)]);
         assert_eq!(tree.len(), 6);
+    }
+
+    #[test]
+    fn preorder_is_told_from_other_orders() {
+        let mut tree = StackTree::new();
+        assert!(tree.is_preorder());
+        let a = tree.child(NodeId::ROOT, 1);
+        tree.child(a, 2);
+        let b = tree.child(NodeId::ROOT, 3);
+        tree.child(b, 1);
+        tree.child(b, 2);
+        assert!(tree.is_preorder());
+        tree.child(a, 4);
+        assert!(!tree.is_preorder());
     }
 
     #[test]

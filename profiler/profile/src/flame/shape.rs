@@ -181,6 +181,33 @@ impl FlameTree {
         self.copy_stacks(result, |node, _| frames[node])
     }
 
+    /// Visits all nodes except the root, with `true` before those below them and with `false` after them.
+    fn enter_and_leave(&self, mut visit: impl FnMut(usize, bool)) {
+        let parents = self.stacks.parents();
+        if self.stacks.is_preorder() {
+            let mut path: Vec<u32> = Vec::new();
+            for (node, parent) in parents.iter().enumerate().skip(1) {
+                while let Some(left) = path.pop_if(|last| *last != *parent) {
+                    visit(left as usize, false);
+                }
+                visit(node, true);
+                path.push(node as u32);
+            }
+            return;
+        }
+        let children = Children::of(&self.stacks);
+        // A node is popped twice: when it is entered, and, marked with LEAVE, when it is left.
+        let mut pending: Vec<u32> = children.of_node(0).to_vec();
+        while let Some(at) = pending.pop() {
+            let node = at & !LEAVE;
+            visit(node as usize, at & LEAVE == 0);
+            if at & LEAVE == 0 {
+                pending.push(node | LEAVE);
+                pending.extend_from_slice(children.of_node(node));
+            }
+        }
+    }
+
     /// The `limit` functions of the largest own values, ties broken by the total. Groups are left out.
     pub fn top(&self, limit: usize) -> Vec<FunctionTotal> {
         // Merges the frames of a function.
@@ -207,26 +234,19 @@ impl FlameTree {
             of_frame.push(row);
         }
         let totals = self.exact_totals();
-        let children = Children::of(&self.stacks);
         let mut open = vec![0u32; rows.len()];
-        // A node is popped twice: when it is entered, and, marked with LEAVE, when it is left.
-        let mut pending: Vec<u32> = children.of_node(0).to_vec();
-        while let Some(at) = pending.pop() {
-            let leaving = at & LEAVE != 0;
-            let node = (at & !LEAVE) as usize;
+        self.enter_and_leave(|node, is_entered| {
             let row = of_frame[self.stacks.items()[node] as usize];
-            if leaving {
+            if !is_entered {
                 open[row] -= 1;
-                continue;
+                return;
             }
             if open[row] == 0 {
                 rows[row].2 += totals[node];
             }
             rows[row].1 += i128::from(self.values[node]);
             open[row] += 1;
-            pending.push(node as u32 | LEAVE);
-            pending.extend_from_slice(children.of_node(node as u32));
-        }
+        });
         rows.retain(|(frame, ..)| self.frames[*frame as usize].kind == FrameKind::Function);
         rows.sort_by_key(|(frame, own, total)| {
             (std::cmp::Reverse(*own), std::cmp::Reverse(*total), *frame)
