@@ -230,23 +230,49 @@ async function davy(url, lod, base) {
   return out;
 }
 
-/** The first paint from a Davy that has merged nothing yet for a range, and from one that has. */
+/** The first paint from a Davy that has merged nothing yet for a range, and from one that has; then what asks it for more. */
 async function server(url) {
   const until = Date.now();
-  const query = new URLSearchParams({ type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds', selector: '{service_name="big"}', by: '', from: String(until - 36e5), until: String(until), view: 'flame' });
-  const once = async () => {
+  const common = { type: 'process_cpu:cpu:nanoseconds:cpu:nanoseconds', selector: '{service_name="big"}', by: '', view: 'flame' };
+  const range = (until) => ({ from: String(until - 36e5), until: String(until) });
+  const query = new URLSearchParams({ ...common, ...range(until) });
+  const once = async (then = async () => ({})) => {
     const { browser, tab } = await page(`${url}/explore?${query}`);
     const paint = await painted(tab);
     const firstByte = await tab.evaluate(() => {
       const { requestStart, responseStart } = performance.getEntriesByType('resource').find(({ name }) => /profiles\/flamegraph/.test(name));
       return responseStart - requestStart;
     });
+    const more = await then(tab);
     await browser.close();
-    return { paint, firstByte };
+    return { paint, firstByte, ...more };
   };
   const first = await once();
-  const again = await once();
-  return { ...first, paintAgain: again.paint, firstByteAgain: again.firstByte };
+  const { paint: paintAgain, firstByte: firstByteAgain, ...more } = await once(async (tab) => {
+    await tab.waitForTimeout(1_000);
+    const table = await tab.evaluate(async () => {
+      const began = performance.now();
+      [...document.querySelectorAll('button')].find((b) => b.textContent === 'Both').click();
+      await globalThis.until(() => document.querySelector('.top-table .tr') !== null);
+      return performance.now() - began;
+    });
+    await tab.waitForTimeout(1_000);
+    const regroup = await tab.evaluate(async () => {
+      const began = performance.now();
+      const field = document.querySelector('#by');
+      field.value = 'worker';
+      field.dispatchEvent(new Event('change', { bubbles: true }));
+      const responded = () => performance.getEntriesByType('resource').find(({ name }) => /flamegraph.*by=worker/.test(name))?.responseEnd ?? Infinity;
+      await globalThis.until(() => globalThis.drawnAt > responded());
+      return globalThis.drawnAt - began;
+    });
+    return { table, regroup };
+  });
+  // Two trees that were not merged for this range.
+  const { browser, tab } = await page(`${url}/compare?${new URLSearchParams({ ...common, ...range(until - 1), base_selector: '{service_name="other"}', base_from: String(until - 36e5), base_until: String(until - 1) })}`);
+  const diff = await painted(tab);
+  await browser.close();
+  return { ...first, paintAgain, firstByteAgain, ...more, diff };
 }
 
 async function d3(url, base) {
@@ -319,6 +345,7 @@ for (let i = 0; i < RUNS; i++) {
 const ROWS = [
   ['first paint', 'paint', 'ms'], ['from request to first byte', 'firstByte', 'ms'],
   ['first paint of a view that was opened before', 'paintAgain', 'ms'], ['from its request to first byte', 'firstByteAgain', 'ms'],
+  ['table of functions', 'table', 'ms'], ['another grouping', 'regroup', 'ms'], ['first paint of a comparison of two', 'diff', 'ms'],
   ['frame while zooming, p50', 'zoom50', 'ms'], ['frame while zooming, p95', 'zoom95', 'ms'], ['hover', 'hover', 'ms'],
   ['search to share, after the last key', 'search', 'ms'], ['callers and callees', 'sandwich', 'ms'], ['fold', 'fold', 'ms'], ['sort by name', 'order', 'ms'], ['memory of a node', 'memory', 'B'],
 ];

@@ -84,7 +84,7 @@ export function* pprofs({ columns: { self, frame, depth }, frames }) {
   }
 }
 
-/** Starts a Davy with data of its own, whose service `big` has the tree. */
+/** Starts a Davy with data of its own, whose services `big` and `other` have the tree, the samples of two workers in turn. */
 export async function davy(binary, tree, log = () => {}) {
   const [http, archive, debug] = await Promise.all([free(), free(), free()]);
   const data = await mkdtemp(join(tmpdir(), 'davy-bench-'));
@@ -100,8 +100,9 @@ export async function davy(binary, tree, log = () => {}) {
   try {
     const until = Math.floor(Date.now() / 1_000);
     let parts = 0;
-    for (const profile of pprofs(tree)) {
-      const query = new URLSearchParams({ name: 'big', from: String(until - 15), until: String(until), format: 'pprof', spyName: 'bench' });
+    const services = ['big', 'other'];
+    for (const [service, profile] of services.flatMap((of) => [...pprofs(tree)].map((profile) => [of, profile]))) {
+      const query = new URLSearchParams({ name: `${service}{worker=w${parts % 2}}`, from: String(until - 15), until: String(until), format: 'pprof', spyName: 'bench' });
       await again(async () => {
         const answer = await fetch(`http://127.0.0.1:${archive}/ingest?${query}`, { method: 'POST', body: profile, headers: { 'content-type': 'application/octet-stream' } });
         if (!answer.ok) throw new Error(`${binary} refuses a profile: ${answer.status} ${await answer.text()}`);
