@@ -5,6 +5,7 @@
 //! `-- --quick` pushes 100 windows per service; `SERVICES`, `WINDOWS` and `SAMPLES` override the size.
 
 use bytes::Bytes;
+use cpu::cpu;
 use davy_archive::ingest::{Format, Push, SampleTypes, WindowIdentity};
 use davy_archive::key::Tenant;
 use davy_archive::query::{Ask, flame};
@@ -25,6 +26,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use window::window;
 
+#[path = "program/cpu.rs"]
+mod cpu;
 mod program;
 #[path = "program/window.rs"]
 mod window;
@@ -105,17 +108,6 @@ mod wire {
         #[prost(int64, tag = "4")]
         pub(crate) filename: i64,
     }
-}
-
-/// CPU time of this process.
-fn cpu() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is valid for writes of a timespec during the whole call.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn status(key: &str) -> u64 {

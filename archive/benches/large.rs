@@ -4,6 +4,10 @@
 //! random one, most often the newest, at most 100 levels. It is pushed as pprof in parts of 100,000 samples. `NODES` overrides
 //! the size. Each run has an archive of its own; `again` is another width of the same selection, from the merged tree.
 
+#[path = "program/cpu.rs"]
+mod cpu;
+
+use cpu::cpu;
 use davy_archive::ingest::{Format, Push, SampleTypes, WindowIdentity};
 use davy_archive::key::Tenant;
 use davy_archive::{Archive, ArchiveOptions};
@@ -23,17 +27,6 @@ const RUNS: usize = 7;
 const SAMPLES: usize = 100_000;
 const FUNCTIONS: u64 = 20_000;
 const LEVELS: u32 = 100;
-
-/// CPU time of this process.
-fn cpu() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is valid for writes of a timespec during the whole call.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
 
 /// The parent, the level and the function of each node.
 fn tree(nodes: usize, random: &mut Random) -> Vec<(u32, u32, u32)> {

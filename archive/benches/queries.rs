@@ -3,6 +3,7 @@
 //! `cargo bench -p davy-archive --bench queries`. The blocks are written directly: those of pushed windows would take
 //! hours. `SERVICES`, `HOURS`, `DAYS` and `SETS` override the size; `-- --quick` has 60 days and 2,000 label sets.
 
+use cpu::cpu;
 use davy_archive::format::batch::{Batch, Frame, FunctionTexts, Row, Series, Window};
 use davy_archive::format::block::{BlockWriter, HourMeta, Written};
 use davy_archive::key::{Day, Hour, Keys, META, Period, SEGMENTS, Tenant};
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
 
+#[path = "program/cpu.rs"]
+mod cpu;
 mod program;
 
 const KIND: &str = "process_cpu:cpu:nanoseconds:cpu:nanoseconds";
@@ -27,17 +30,6 @@ const WINDOWS: u32 = 360;
 fn number(name: &str, default: usize) -> usize {
     let text = std::env::var(name).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// CPU time of this process.
-fn cpu() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is valid for writes of a timespec during the whole call.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Resident memory in MiB.
