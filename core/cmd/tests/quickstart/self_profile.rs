@@ -77,7 +77,10 @@ fn go_tool_pprof_reads_the_debug_port_and_the_archive() {
     let running = sandbox.start(&[]);
     let check = |source: &str, expected: &str| {
         let output = Command::new("go")
-            .args(["tool", "pprof", "-top", "-nodecount=2000", source])
+            // By default it waits for half of the duration and five seconds more, which is not enough on a busy machine, and it looks
+            // up what has no name yet in the executable, which takes up to a minute.
+            .args(["tool", "pprof", "-timeout=60", "-symbolize=none", "-top"])
+            .args(["-nodecount=2000", source])
             .env("PPROF_TMPDIR", sandbox.path())
             .output()
             .expect("Go is installed (`make test` does that)");
