@@ -46,8 +46,9 @@ impl<'a> Stacks<'a> {
         self.nodes[node as usize]
     }
 
-    /// Copies the stacks of nodes, `batch` being the same in every call. No call may follow an error. The stacks of many nodes at once take less time:
-    /// frames are looked up in their order, and nodes level by level, so that look-ups do not wait for each other.
+    /// Copies the stacks of nodes, `batch` being the same in every call. No call may follow an error. Many nodes at once take
+    /// less time: frames are looked up in their order, and nodes level by level, so that look-ups do not wait for each
+    /// other.
     pub(super) fn add(
         &mut self,
         nodes: impl Iterator<Item = u32>,
